@@ -1,0 +1,1 @@
+"""Models the project makes itself. Nothing here is installed with the package."""

@@ -1,0 +1,1 @@
+"""HTTP in and out. The only area that knows status codes and wire formats."""

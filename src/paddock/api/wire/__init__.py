@@ -1,0 +1,1 @@
+"""The shapes of bodies, as msgspec structs, and how they are read."""

@@ -1,0 +1,103 @@
+"""Reading a JSON body into a struct the way Ollama reads it, with errors that name the field.
+
+Only the first JSON value counts, unknown fields are ignored, field names match in any case, and null
+leaves a field as if it had not been sent (all of this is Go's encoding/json). What is wrong is told in
+terms of the body, as in `messages[0].content`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from paddock.errors import BadField, BadRequest
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+_WORDS = {
+    "str": "a string",
+    "int": "an integer",
+    "float": "a number",
+    "bool": "a boolean",
+    "array": "an array",
+    "object": "an object",
+    "null": "null",
+}
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.S)
+
+
+def read(body: bytes, shape: type[T]) -> T:
+    """`body` as a `shape`. Raises BadRequest, or BadField naming the field."""
+    if not body.strip():
+        raise BadRequest("missing request body")
+    value = _first_value(body)
+    if not isinstance(value, dict):
+        raise BadRequest(f"the request body must be a JSON object, not {_kind(value)}")
+    try:
+        return msgspec.convert(folded(value, shape), shape)
+    except msgspec.ValidationError as error:
+        raise _in_our_words(error) from None
+
+
+def _first_value(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:  # slower, but it stops after the first value and says where it stumbled
+        return json.JSONDecoder().raw_decode(body.decode("utf-8").lstrip("\ufeff \t\r\n"))[0]
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"the request body is not UTF-8: byte {error.start} cannot be read") from None
+    except json.JSONDecodeError as error:
+        raise BadRequest(
+            f"the request body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
+        ) from None
+    except RecursionError:
+        raise BadRequest("the request body is nested too deeply") from None
+
+
+def folded(value: dict[str, Any], shape: type[msgspec.Struct]) -> dict[str, Any]:
+    """`value` with its keys spelled as `shape` spells them, and without its nulls."""
+    fields = {field.encode_name.lower(): field for field in msgspec.structs.fields(shape)}
+    result: dict[str, Any] = {}
+    for key, entry in value.items():
+        field = fields.get(key.lower())
+        if field is None or entry is None:
+            continue
+        inner = _struct_within(field.type)
+        if inner is not None and isinstance(entry, dict):
+            entry = folded(entry, inner)
+        elif inner is not None and isinstance(entry, list):
+            entry = [folded(each, inner) if isinstance(each, dict) else each for each in entry]
+        result[field.encode_name] = entry
+    return result
+
+
+def _struct_within(annotation: Any) -> type[msgspec.Struct] | None:
+    """The struct that `annotation` is, or is a list or an option of."""
+    if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
+        return annotation
+    return next((found for part in get_args(annotation) if (found := _struct_within(part))), None)
+
+
+def _in_our_words(error: msgspec.ValidationError) -> BadRequest:
+    match = _AT.match(str(error))
+    assert match is not None
+    what = re.sub(r"`([^`]*)`", lambda m: _phrase(m.group(1)), match["what"])
+    field = (match["path"] or "").removeprefix(".").replace("[...]", "[]")
+    what = what[:1].lower() + what[1:]
+    if missing := re.match(r"Object missing required field `([^`]*)`", match["what"]):
+        field, what = f"{field}.{missing[1]}".lstrip("."), "it is required"
+    return BadField(field, f"invalid value for {field}: {what}" if field else what)
+
+
+def _phrase(kinds: str) -> str:
+    return " or ".join(_WORDS.get(kind, kind) for kind in kinds.split(" | "))
+
+
+def _kind(value: Any) -> str:
+    names = {list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")

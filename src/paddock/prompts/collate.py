@@ -1,0 +1,82 @@
+"""Which messages a model sees, and which tokens, when not all of them fit.
+
+Pure functions. Whoever shortens a prompt is told by how much, because no prompt is shortened silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from paddock.messages import Message, Think
+
+
+def conversation(
+    stored: Sequence[Message], asked: Sequence[Message], system: str | None
+) -> tuple[Message, ...]:
+    """The model's stored messages before those of the request, and its system prompt before all, unless
+    the request begins with one of its own."""
+    opening = () if not system or (asked and asked[0].role == "system") else (Message("system", system),)
+    return (*opening, *stored, *asked)
+
+
+def template_values(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Messages as the variables that chat templates expect (the shape of OpenAI's API)."""
+    return [_template_value(message) for message in messages]
+
+
+def _template_value(message: Message) -> dict[str, Any]:
+    value: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.tool_calls:
+        value["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": dict(call.arguments)},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_name:
+        value["name"] = message.tool_name
+    if message.tool_call_id:
+        value["tool_call_id"] = message.tool_call_id
+    return value
+
+
+def template_variables(think: Think | None) -> dict[str, Any]:
+    """What a chat template is told about thinking; nothing where the model cannot think."""
+    if think is None:
+        return {}
+    effort = {"reasoning_effort": think} if isinstance(think, str) else {}
+    return {"enable_thinking": bool(think), **effort}
+
+
+def without_oldest(messages: Sequence[Message], drop: int) -> tuple[Message, ...]:
+    """`messages` less the `drop` oldest; system messages among those come back in front."""
+    kept = [message for message in messages[:drop] if message.role == "system"]
+    return (*kept, *messages[drop:])
+
+
+async def fewest_dropped(count: int, fits: Callable[[int], Awaitable[bool]]) -> int:
+    """The least number of oldest messages to drop, of `count`, so that the rest fits; the last message
+    always stays, so the answer may not fit either. `fits` is asked about log2(count) times."""
+    low, high = 0, max(count - 1, 0)
+    while low < high:
+        middle = (low + high) // 2
+        if await fits(middle):
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def drop_middle(tokens: tuple[int, ...], window: int, keep: int) -> tuple[int, ...]:
+    """`tokens` cut to leave room for an answer in `window`: the first `keep` stay, and so do the last ones.
+
+    The length that is aimed at is Ollama's: half of what is not kept is left free for the answer.
+    """
+    keep = max(0, min(keep, window // 2))
+    target = window - max((window - keep) // 2, 1)
+    if len(tokens) <= target:
+        return tokens
+    return (*tokens[:keep], *tokens[len(tokens) - (target - keep) :])

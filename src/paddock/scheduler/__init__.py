@@ -1,0 +1,1 @@
+"""Who is loaded, and who may speak to whom: two pure parts and the pool that obeys them."""

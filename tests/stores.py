@@ -1,0 +1,61 @@
+"""Builds model stores on disk the way Ollama lays them out."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from paddock.names import ModelName
+
+KIND = "application/vnd.ollama.image."
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A store directory under construction."""
+
+    root: Path
+
+    def blob(self, content: bytes | str, separator: str = "-") -> dict[str, object]:
+        raw = content.encode() if isinstance(content, str) else content
+        digest = hashlib.sha256(raw).hexdigest()
+        (self.root / "blobs").mkdir(parents=True, exist_ok=True)
+        (self.root / "blobs" / f"sha256{separator}{digest}").write_bytes(raw)
+        return {"digest": f"sha256:{digest}", "size": len(raw)}
+
+    def add(
+        self,
+        name: str,
+        *layers: tuple[str, bytes | str],
+        config: dict[str, object] | None = None,
+        age: float = 0,
+    ) -> Path:
+        """A model of layers (kind, content); `age` in seconds makes it older. Returns its manifest's path."""
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+            "config": {
+                "mediaType": "application/vnd.docker.container.image.v1+json",
+                **self.blob(json.dumps(config or {"model_format": "gguf", "rootfs": {"type": "layers"}})),
+            },
+            "layers": [{"mediaType": KIND + kind, **self.blob(content)} for kind, content in layers],
+        }
+        return self.manifest(name, json.dumps(manifest), age)
+
+    def manifest(self, name: str, content: str, age: float = 0) -> Path:
+        path = self.root.joinpath("manifests", *ModelName.parse(name).parts)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(content)
+        os.utime(path, (1_700_000_000 - age, 1_700_000_000 - age))
+        return path
+
+    def blobs(self) -> set[str]:
+        return {path.name for path in (self.root / "blobs").iterdir()}
+
+
+def tree(root: Path) -> list[str]:
+    """Everything below `root`, links followed to nothing."""
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
