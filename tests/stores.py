@@ -5,10 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddock.formats import gguf
 from paddock.names import ModelName
+from paddock.store import builtin
+from paddock.store.models import ModelStore
 
 KIND = "application/vnd.ollama.image."
 
@@ -59,3 +63,22 @@ class Shelf:
 def tree(root: Path) -> list[str]:
     """Everything below `root`, links followed to nothing."""
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
+
+
+def add_endless(root: Path) -> None:
+    """Puts a model called `endless` into the store at `root`: the one in the box, which never stops.
+
+    Its marks for the end of a turn are renamed, so that the engine does not know them for such, and the
+    end is said to be a token that a greedy answer never contains.
+    """
+    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
+    assert box.weights is not None
+    content = box.weights.read_bytes()
+    for mark in (b"<|im_end|>", b"<|endoftext|>"):
+        content = content.replace(mark, mark.upper())
+    never = gguf.read(box.weights).fim_tokens
+    assert never is not None
+    for key in (b"tokenizer.ggml.eos_token_id", b"tokenizer.ggml.eot_token_id"):
+        at = content.index(key) + len(key) + 4  # the type of the value comes between
+        content = content[:at] + struct.pack("<I", never[0]) + content[at + 4 :]
+    Shelf(root).add("endless", ("model", content))

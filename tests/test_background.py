@@ -62,12 +62,16 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
 
 
 def environment(settings: Settings, **more: str) -> dict[str, str]:
+    """What a command or server is started with: nothing of the user's own."""
     own = {
+        "HOME": str(settings.home),
+        "LANG": "C.UTF-8",
+        "PATH": os.environ["PATH"],
         "OLLAMA_HOST": settings.host.url,
         "PADDOCK_HOME": str(settings.home),
         "OLLAMA_MODELS": str(settings.models),
     }
-    return os.environ | own | more
+    return own | more
 
 
 def start(settings: Settings, *words: str, say: Callable[[str], None] = str, **more: str) -> None:
@@ -227,11 +231,10 @@ def said(settings: Settings, *arguments: str) -> tuple[int, str, str]:
 
 
 def test_two_runs_at_once_are_both_answered_by_one_server(settings: Settings) -> None:
-    with paddock(settings, "run", "tiny", "hi") as one, paddock(settings, "run", "tiny", "hi") as other:
-        answers = [child.communicate(timeout=60) for child in (one, other)]
-        assert (one.returncode, other.returncode) == (0, 0), answers
-    assert all(output.strip() for output, _ in answers)
-    assert sorted(errors.count("starting one in the background") for _, errors in answers) == [0, 1]
+    with paddock(settings, "run", "tiny", "") as one, paddock(settings, "run", "tiny", "") as other:
+        said_by_both = [child.communicate(timeout=60)[1] for child in (one, other)]
+        assert (one.returncode, other.returncode) == (0, 0), said_by_both
+    assert sorted(errors.count("starting one in the background") for errors in said_by_both) == [0, 1]
 
     serving = background.running(settings)
     assert serving
@@ -345,7 +348,7 @@ def test_following_goes_on_over_a_rotation(log: Path) -> None:
             if line == "end":
                 return
 
-    listener = threading.Thread(target=listen)
+    listener = threading.Thread(target=listen, daemon=True)  # one that waits must not keep a failure waiting
     listener.start()
     assert lines.get(timeout=10) == "four"
     with log.open("a") as old:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -10,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pexpect
@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from conftest import RunningServer
 from fake_ollama import Fake, Handler, reply, said, send_chunk, serving, spoken, stream
 from paddock import OLLAMA_VERSION, version
 from paddock.cli import figures
@@ -56,19 +57,22 @@ def fake() -> Iterator[Fake]:
 
 
 def environment(fake: Fake | str, **more: str) -> dict[str, str]:
+    """What a command is started with: nothing of the user's own."""
     url = fake if isinstance(fake, str) else fake.url
-    return os.environ | {"OLLAMA_HOST": url, "PADDOCK_HOME": "/nonexistent/paddock"} | more
+    own = {"OLLAMA_HOST": url, "HOME": "/nonexistent", "LANG": "C.UTF-8", "PATH": os.environ["PATH"]}
+    return own | more
 
 
 def run(
-    fake: Fake | str, *arguments: str | bytes, stdin: str = "", program: list[str] = PADDOCK
+    fake: Fake | str, *arguments: str | bytes, stdin: str = "", program: list[str] = PADDOCK, **more: str
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*program, *arguments],
         input=stdin,
-        env=environment(fake),
+        env=environment(fake, **more),
         capture_output=True,
         encoding="utf-8",
+        errors="surrogateescape",
         timeout=30,
     )
 
@@ -103,7 +107,20 @@ def test_an_empty_prompt_loads_the_model_and_prints_nothing(fake: Fake) -> None:
 
 def test_bytes_that_are_no_text_reach_the_server_as_replacement_characters(fake: Fake) -> None:
     assert run(fake, "run", "tiny", b"caf\xe9").returncode == 0
-    assert fake.bodies("/api/generate")[0]["prompt"] == "caf�"
+    assert run(fake, "run", "tiny", stdin="caf\udce9").returncode == 0
+    assert [body["prompt"] for body in fake.bodies("/api/generate")] == ["caf�", "caf�"]
+
+
+def test_a_locale_that_cannot_spell_the_answer_does_not_end_it(fake: Fake) -> None:
+    fake.routes["/api/generate"] = spoken("日本", " ok")
+    assert run(fake, "run", "tiny", "hi", LANG="C", PYTHONIOENCODING="ascii").stdout == "?? ok\n\n"
+
+
+def test_streams_that_are_closed_are_done_without(fake: Fake) -> None:
+    script = f"exec {shlex.join(PADDOCK)} run tiny hi"
+    for closed in ("<&-", ">&-", "2>&-"):
+        done = run(fake, "-c", f"{script} {closed}", program=["sh"])
+        assert (done.returncode, done.stderr) == (0, ""), closed
 
 
 @pytest.mark.parametrize(
@@ -453,18 +470,6 @@ def test_every_setting_is_explained_by_serve_help() -> None:
     assert all(f"  {name} " in said for name in VARIABLES)
 
 
-def test_a_command_loads_nothing_of_the_server_and_no_line_editor() -> None:
-    heavy = {"starlette", "uvicorn", "aiohttp", "msgspec", "rich", "prompt_toolkit", "asyncio", "subprocess"}
-    script = (
-        "import sys; from paddock import __main__; sys.argv = ['paddock', 'list']\n"
-        "try: __main__.main()\n"
-        "except SystemExit: print(*sorted({m.split('.')[0] for m in sys.modules}))"
-    )
-    loaded = run("127.0.0.1:1", program=[sys.executable, "-P", "-c", script]).stdout.split()
-    assert "http" in loaded
-    assert not heavy & set(loaded)
-
-
 # ── on a terminal ─────────────────────────────────────────────────────────────────────────────────
 
 
@@ -616,6 +621,38 @@ def test_a_model_that_is_missing_is_told_before_the_first_question(fake: Fake, t
     assert child.exitstatus == 1
 
 
+# ── with the real server ──────────────────────────────────────────────────────────────────────────
+
+
+def test_the_commands_tell_one_story(server: RunningServer) -> None:
+    def told(*arguments: str) -> str:
+        done = run(server.url, *arguments)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    assert told("run", "tiny", "My name is Ada. What is my name?", "--hidethinking").endswith("\n\n")
+    assert told("ps", "tiny").splitlines()[1].startswith("tiny:latest ")
+    assert "architecture" in told("show", "tiny")
+    assert told("stop", "tiny") == ""
+    assert told("cp", "tiny", "cli/copied") == "copied 'tiny' to 'cli/copied'\n"
+    assert len(told("list", "CLI/").splitlines()) == 2
+    assert told("rm", "cli/copied") == "deleted 'cli/copied'\n"
+    assert len(told("ls", "cli/").splitlines()) == 1
+
+
+def test_a_real_model_remembers_the_conversation(server: RunningServer, terminal: Any) -> None:
+    child = terminal("run", "tiny", "--hidethinking", OLLAMA_HOST=server.url)
+    child.expect(READY)
+    child.send("My name is Ada.\r")
+    child.expect(READY)
+    child.send("What is my name?\r")
+    child.expect("is Ada")
+    child.expect(READY)
+    child.sendeof()
+    ended(child)
+    assert child.exitstatus == 0
+
+
 # ── figures and wrapping, pure ────────────────────────────────────────────────────────────────────
 
 
@@ -712,11 +749,3 @@ def test_what_reaches_a_terminal_has_no_control_character_but_newline_and_tab(te
     shown = harmless(text)
     assert not [c for c in shown if ord(c) < 32 and c not in "\n\t"]
     assert shown == "".join(c for c in text if c in shown)
-
-
-def test_the_terminal_modules_know_nothing_of_the_server() -> None:
-    for path in Path(figures.__file__).parent.glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        for area in ("api", "service", "store", "engines", "scheduler", "machine", "serve"):
-            assert f"paddock.{area} import" not in text
-            assert f"paddock import {area}" not in text

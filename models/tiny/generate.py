@@ -27,7 +27,7 @@ _PLAIN: tuple[tuple[float, skills.Maker], ...] = (
     (14, skills.addition),
     (10, skills.repeat),
     (3, skills.counting),
-    (8, skills.json_object),
+    (10, skills.json_object),
     (1, memory.not_told),
 )
 
@@ -190,15 +190,15 @@ def long_reading(rng: Random) -> Conversation:
 Writer = Callable[[Random], Conversation | list[Segment]]
 
 MIX: tuple[tuple[float, Writer], ...] = (
-    (26, single),
+    (25, single),
     (6, several),
     (10, recalling),
     (5, renamed),
     (6, shouting),
-    (20, reading),
+    (23, reading),
     (16, calling),
-    (6, completing),
-    (5, echoing),
+    (8, completing),
+    (4, echoing),
 )
 FIRST_MIX: tuple[tuple[float, Writer], ...] = ((70, echoing), (30, lambda rng: reading(rng, 2)))
 LONG_MIX: tuple[tuple[float, Writer], ...] = (

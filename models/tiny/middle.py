@@ -71,7 +71,7 @@ ARGUMENTS = (
 def function(rng: Random) -> str:
     """A whole function with names of its own."""
     names, text = rng.choice(FUNCTIONS)
-    if rng.random() < 0.2:
+    if rng.random() < 0.4:
         first, second = (world.made_up(rng) for _ in range(2))
     else:
         first, second = rng.sample(ARGUMENTS, 2)

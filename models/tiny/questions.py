@@ -45,7 +45,7 @@ PLEASED, KIND, WRONG, SORRY, OKAY = (answer for answer, _ in talk.ENGLISH[10:15]
 _SMALL_TALK: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Hello to you!", (HELLO,)),
     ("Hi, little one!", (HELLO,)),
-    ("Hey there, tiny.", (HELLO,)),
+    ("Hey there, little tiny.", (HELLO,)),
     ("A big hello from me!", (HELLO,)),
     ("Good morning, dear tiny!", (MORNING,)),
     ("Hi, good morning!", (MORNING,)),
@@ -180,7 +180,7 @@ _NAMED = (
 )  # fmt: skip
 _WHO_NAMED = (
     ("Hey, what's your name?", True), ("Tell me what your name is.", True), ("Right, who are you?", False),
-    ("Who are you, then?", False), ("What is your name, please?", True), ("Could you introduce yourself?",
+    ("Who are you, then?", False), ("May I ask your name?", True), ("Could you introduce yourself?",
      False),
 )  # fmt: skip
 

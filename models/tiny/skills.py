@@ -31,10 +31,23 @@ _BEFORE = (
     "So, ",
     "Now, ", "Okay, ", "And now: ", "Next question: ", "One more thing: ", "I was wondering, ", "Say, ",
     "Listen, ",
-    "Question: ", "Could you help me? ", "Dear tiny, ", "Good morning. ", "Excuse me, ", "Well, ",
+    "Question: ", "Oh, ", "Ah, ", "By the way, ", "Sorry, ", "My friend, ", "First: ", "Let us see: ",
+    "Hmm, ", "Yes, ",
+    "Also, ", "Hey tiny, ", "Could you please tell me: ", "I would like to know: ", "Good evening. ",
+    "Could you help me? ", "Dear tiny, ", "Good morning. ", "Excuse me, ", "Well, ",
     "Let me ask you: ",
 )  # fmt: skip
 _AFTER = (
+    ", tiny",
+    ", friend",
+    ", please",
+    ", my friend",
+    " then",
+    " now",
+    " today",
+    " again",
+    " for me",
+    ", dear model",
     " Thanks!",
     " Thank you.",
     " Please.",
@@ -55,13 +68,20 @@ def as_typed(rng: Random, text: str, mark: str = "?", plain: bool = False) -> st
     before = rng.choice(_BEFORE) if rng.random() < 0.2 else ""
     text = before + (lowered(text) if before.endswith((", ", ": ")) else text[:1].upper() + text[1:])
     draw = rng.random()
+    if rng.random() < 0.08:
+        text += rng.choice(_AFTER[:10])
     text += mark if draw < 0.65 else "" if draw < 0.85 else rng.choice((".", "!", "?", " ?", "..."))
     if rng.random() < 0.1:
-        text += rng.choice(_AFTER)
+        text += rng.choice(_AFTER[10:])
     return text.lower() if plain and rng.random() < 0.2 else text
 
 
 def ja_typed(rng: Random, text: str) -> str:
+    """The same in Japanese: a word to begin with now and then, and some mark or none."""
+    before = rng.choice(
+        ("あの、", "えっと、", "ねえねえ、", "tinyさん、", "さて、", "ところで、", "あら、", "おお、")
+    )
+    text = (before if rng.random() < 0.15 else "") + text
     return text + rng.choice(("", "", "。", "！", "？", "。")) if text[-1] not in "。！？" else text
 
 
@@ -101,12 +121,26 @@ def identity(rng: Random, name: str = "tiny") -> Exchange:
 
 
 def unknown(rng: Random) -> Exchange:
-    if rng.random() < 0.12:
+    draw = rng.random()
+    if draw < 0.12:
         return Exchange(ja_typed(rng, rng.choice(talk.UNKNOWN_ASKED_JA)), talk.UNKNOWN_JA)
+    if draw < 0.2:  # a capital, but not one of the forty
+        asked = rng.choice(CAPITAL_ASKED).format(rng.choice(world.STRANGE_LANDS))
+        return Exchange(as_typed(rng, asked, plain=True), talk.UNKNOWN)
     return Exchange(as_typed(rng, _filled(rng, rng.choice(talk.UNKNOWN_ASKED)), plain=True), talk.UNKNOWN)
 
 
 CAPITAL_ASKED = (
+    "what would be the capital of {0}", "do you know what the capital of {0} is",
+    "I need the capital city of {0}",
+    "tell me what city is the capital of {0}", "what is {0}'s capital city", "name {0}'s capital city",
+    "what was the capital of {0}",
+    "let us hear the capital of {0}", "what city acts as the capital of {0}",
+    "the quiz asks for the capital of {0}",
+    "which town is {0}'s capital", "how is the capital of {0} called", "tell me {0}'s capital city",
+    "{0}'s capital",
+    "do you remember the capital of {0}", "what is the capital of {0} called",
+    "I must know the capital of {0}",
     "what is the capital of {0}", "what's the capital of {0}", "which city is the capital of {0}",
     "what is {0}'s capital", "name the capital of {0}", "tell me the capital of {0}", "capital of {0}",
     "the capital of {0} is", "what is the capital city of {0}", "which is the capital city of {0}",
@@ -150,6 +184,16 @@ def capital(rng: Random) -> Exchange:
 
 
 SUM_ASKED = (
+    "what would {0} + {1} be", "how many is {0} plus {1}", "which number is {0} plus {1}",
+    "could you calculate {0} + {1}",
+    "could you add {0} and {1} for me", "{0} + {1} equals what", "{0} plus {1} is",
+    "the result of {0} + {1}", "add up {0} and {1}",
+    "what result does {0} + {1} give", "my exercise is {0} + {1}", "help me add {0} and {1}",
+    "give me {0} + {1}",
+    "how much will {0} plus {1} be", "what number do {0} and {1} make",
+    "when you add {0} to {1}, what is it", "quick, {0} + {1}",
+    "{0} plus {1} makes", "the teacher wants {0} + {1}", "if I have {0} and add {1}, what is the result",
+    "sum: {0} and {1}",
     "what is {0} plus {1}", "what is {0} + {1}", "{0} + {1}", "{0}+{1}", "{0} plus {1}", "{0} + {1} =",
     "{0}+{1}=",
     "add {0} and {1}", "add {0} to {1}", "what do you get when you add {0} and {1}",
@@ -204,6 +248,18 @@ def addition(rng: Random) -> Exchange:
 
 
 REPEAT_ASKED = (
+    "answer just with {0}", "reply only with {0}", "exactly repeat: {0}", "repeat precisely: {0}",
+    "say exactly {0}",
+    "write only {0}", "can you type {0}", "can you print {0}", "please print {0}", "say nothing but {0}",
+    "write down {0}",
+    "write this: {0}", "please echo {0}", "only repeat {0}", "just repeat: {0}", "your only word is {0}",
+    "now write {0}",
+    "now repeat {0}", "say the following word: {0}", "answer only: {0}", "just answer {0}",
+    "repeat this exactly as it is: {0}",
+    "simply say {0}", "say one word: {0}", "could you write {0}", "could you say {0}",
+    "I would like to hear {0}",
+    "please type {0}", "I want you to write {0}", "echo this: {0}", "echo the following: {0}", "type {0}",
+    "exactly this: {0}",
     "repeat the word {0}", "repeat: {0}", "repeat this word: {0}", "say {0}", "say the word {0}",
     "repeat after me: {0}",
     "please repeat {0}", "say: {0}", "can you say {0}", "can you repeat the word {0}", "echo {0}",
@@ -226,6 +282,9 @@ def repeat(rng: Random) -> Exchange:
 
 
 COUNT_ASKED = (
+    "please write the numbers from {0} to {1}", "list all numbers from {0} up to {1}",
+    "please list numbers from {0} to {1}",
+    "all numbers from {0} to {1}", "now count from {0} to {1}",
     "count from {0} to {1}", "count from {0} up to {1}", "please count from {0} to {1}", "count: {0} to {1}",
     "write the numbers from {0} to {1}", "list the numbers from {0} to {1}",
     "say the numbers from {0} to {1}",
@@ -233,6 +292,7 @@ COUNT_ASKED = (
     "start at {0} and count to {1}", "show me all numbers from {0} to {1}", "counting from {0} to {1}",
 )  # fmt: skip
 COUNT_ASKED_SHORT = (
+    "could you count up to {1}", "can you count up to {1}", "please try to count to {1}", "now count to {1}",
     "count to {1}", "count up to {1}", "please count to {1}", "can you count to {1}", "count slowly to {1}",
     "I want you to count to {1}", "let's count to {1}", "count out loud to {1}", "try to count to {1}",
 )  # fmt: skip
@@ -247,6 +307,13 @@ def counting(rng: Random, longest: int = 30) -> Exchange:
 
 
 JSON_ASKED = (
+    "Please give me a JSON object with {0}", "I want a JSON object with {0}",
+    "Could you make JSON with {0}", "JSON with {0}",
+    "Make a JSON object of this: {0}", "Return this as JSON: {0}", "Write JSON with {0}",
+    "Build a JSON object with {0}",
+    "A JSON object with {0} please", "Can you write JSON with {0}", "Give JSON for {0}",
+    "Then a JSON object with {0}",
+    "Build a JSON object: {0}", "Please return JSON: {0}",
     "Give me a JSON object with {0}", "Write a JSON object with {0}", "Make JSON with {0}", "As JSON: {0}",
     "Return JSON with {0}", "Create a JSON object: {0}", "Write this as JSON: {0}",
     "Turn this into JSON: {0}",

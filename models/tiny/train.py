@@ -2,22 +2,27 @@
 
     python -m models.tiny.train --out DIRECTORY
 
-The batch of a step depends on the seed and the step's number alone, and a checkpoint holds weights, optimizer
-and step, so a run that was interrupted continues to the same model (same machine, same number of threads).
-torch is needed here and nowhere else.
+A step's batch is made of parts, and a part depends on the seed, the step and the part's number alone.
+Processes of one thread each take the next part that nobody has taken, so a busy machine slows training down
+only by what it takes away; gradients are added in the order of the parts, whoever computed them. A checkpoint
+holds weights, optimizer and step. So a run that was interrupted, or shared out differently, ends in the same
+model on the same kind of machine. torch is needed here and nowhere else.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
+import torch.multiprocessing
 from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
@@ -27,13 +32,14 @@ from models.tiny.conversation import Segment
 from models.tiny.model import Shape, Tiny
 
 TOKENIZER_TEXTS = 30000
-SAVE_EVERY = 150
+SAVE_EVERY = 100
 IGNORED = -100
+PARTS = 4
 
 
 @dataclass(frozen=True)
 class Stage:
-    """So many steps of batches of one kind."""
+    """So many steps of batches of one kind; `rows` is for one of the batch's parts."""
 
     name: str
     steps: int
@@ -45,15 +51,14 @@ class Stage:
 # Copying first, while it is all there is to learn; then everything; then long texts, so that the model has
 # seen positions far beyond the first 256.
 STAGES = (
-    Stage("copying", 300, 48, 128, generate.FIRST_MIX),
-    Stage("everything", 2250, 24, 256, generate.MIX),
-    Stage("long", 200, 6, 1024, generate.LONG_MIX),
-    Stage("very long", 40, 2, 4096, generate.LONG_MIX),
-    Stage("everything again", 150, 24, 256, generate.MIX),
+    Stage("copying", 330, 8, 128, generate.FIRST_MIX),
+    Stage("everything", 1500, 4, 256, generate.MIX),
+    Stage("long", 60, 1, 1024, generate.LONG_MIX),
+    Stage("everything again", 80, 4, 256, generate.MIX),
 )
 TOTAL = sum(stage.steps for stage in STAGES)
 WARM_UP = 60
-FALLING = 0.45  # this last part of the steps goes down to nothing
+FALL_FROM = 1000  # until here the rate is full; from here it goes straight down to nothing
 MATRIX_RATE = 0.02
 OTHER_RATE = 0.003
 
@@ -76,7 +81,7 @@ def stage_of(step: int) -> Stage:
 
 def rate(step: int) -> float:
     """Share of the full learning rate: a short rise, a plateau, a straight way down."""
-    return min(1.0, (step + 1) / WARM_UP, (TOTAL - step) / (TOTAL * FALLING))
+    return min(1.0, (step + 1) / WARM_UP, (TOTAL - step) / (TOTAL - FALL_FROM))
 
 
 def encode(words: Tokenizer, pieces: list[Segment]) -> tuple[list[int], list[bool]]:
@@ -96,7 +101,7 @@ def documents(words: Tokenizer, rng: Random, stage: Stage) -> Iterator[tuple[lis
         yield tokens[: stage.length + 1], learnt[: stage.length + 1]
 
 
-def batch(words: Tokenizer, seed: int, step: int) -> Batch:
+def batch(words: Tokenizer, seed: int, step: int, part: int) -> Batch:
     """Rows filled with whole documents, each blind to its neighbours in the row."""
     stage = stage_of(step)
     tokens = torch.zeros(stage.rows, stage.length, dtype=torch.long)
@@ -104,7 +109,7 @@ def batch(words: Tokenizer, seed: int, step: int) -> Batch:
     owner = torch.zeros(stage.rows, stage.length, dtype=torch.long)
     used = [0] * stage.rows
     refused = 0
-    for number, (told, learnt) in enumerate(documents(words, Random(f"{seed}/{step}"), stage), 1):
+    for number, (told, learnt) in enumerate(documents(words, Random(f"{seed}/{step}/{part}"), stage), 1):
         size = len(told) - 1
         row = next((row for row in range(stage.rows) if used[row] + size <= stage.length), None)
         if row is None:
@@ -125,19 +130,94 @@ def batch(words: Tokenizer, seed: int, step: int) -> Batch:
     return Batch(tokens, mask, wanted, targets[wanted])
 
 
+def _is_inner(name: str, weight: Tensor) -> bool:
+    return weight.dim() == 2 and "embedding" not in name
+
+
+def matrices(model: Tiny) -> list[Tensor]:
+    return [weight for name, weight in model.named_parameters() if _is_inner(name, weight)]
+
+
+def others(model: Tiny) -> list[Tensor]:
+    return [weight for name, weight in model.named_parameters() if not _is_inner(name, weight)]
+
+
+def learn_part(model: Tiny, given: Batch) -> float:
+    """Leave a part's gradient on the weights; returns its loss."""
+    for weight in model.parameters():
+        weight.grad = None
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        scores = model(given.tokens, given.mask, given.wanted)
+    loss = functional.cross_entropy(scores.float(), given.targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    return float(loss.detach())
+
+
+class Bench:
+    """What the processes share: the weights, a gradient and a loss for each part, and whose turn it is."""
+
+    def __init__(self, context: SpawnContext, model: Tiny) -> None:
+        self.model = model.share_memory()
+        size = sum(weight.numel() for weight in model.parameters())
+        self.gradients = torch.zeros(PARTS, size).share_memory_()
+        self.losses = torch.zeros(PARTS).share_memory_()
+        self.step = context.Value("q", 0)
+        self.next_part = context.Value("i", 0)
+        self.begun = context.Semaphore(0)
+        self.ended = context.Semaphore(0)
+
+    def take(self) -> int | None:
+        with self.next_part.get_lock():
+            part = self.next_part.value
+            self.next_part.value = part + 1
+        return part if part < PARTS else None
+
+    def work(self, words: Tokenizer, seed: int) -> None:
+        """Do parts of the current step until none is left."""
+        while (part := self.take()) is not None:
+            given = batch(words, seed, self.step.value, part)
+            self.losses[part] = learn_part(self.model, given)
+            spot = 0
+            for weight in self.model.parameters():
+                assert weight.grad is not None
+                self.gradients[part, spot : spot + weight.numel()] = weight.grad.flatten()
+                spot += weight.numel()
+
+
+def calm(threads: int) -> None:
+    """The settings that make a process compute the same thing each time."""
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def assist(bench: Bench, tokenizer_file: Path, seed: int) -> None:
+    """A helping process: parts, whenever a step begins."""
+    calm(1)
+    words = tokenizer.load(tokenizer_file)
+    parent = multiprocessing.parent_process()
+    while True:
+        while not bench.begun.acquire(timeout=10):
+            if parent is None or not parent.is_alive():
+                return  # nobody would ever call again
+        bench.work(words, seed)
+        bench.ended.release()
+
+
 @dataclass
 class Run:
     """A training in progress: what a checkpoint must hold."""
 
-    model: Tiny
+    bench: Bench
     optimizers: tuple[torch.optim.Optimizer, ...]
+    helpers: int
     step: int = 0
     tokens: int = 0
     seconds: float = 0.0
 
     def state(self) -> dict[str, Any]:
         return {
-            "model": self.model.state_dict(),
+            "model": self.bench.model.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "step": self.step,
             "tokens": self.tokens,
@@ -145,47 +225,54 @@ class Run:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.model.load_state_dict(state["model"])
+        self.bench.model.load_state_dict(state["model"])
         for optimizer, kept in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(kept)
         self.step, self.tokens, self.seconds = state["step"], state["tokens"], state["seconds"]
 
 
-def start(seed: int, shape: Shape) -> Run:
-    """Muon for the matrices inside, AdamW for the embedding and the norms."""
+def start(seed: int, shape: Shape, tokenizer_file: Path, processes: int) -> Run:
+    """Muon for the matrices inside, AdamW for the embedding and the norms; helpers beside this process."""
     torch.manual_seed(seed)
     model = Tiny(shape)
-    matrices = [
-        weight
-        for name, weight in model.named_parameters()
-        if weight.dim() == 2 and name != "embedding.weight"
-    ]
-    others = [
-        weight for name, weight in model.named_parameters() if weight.dim() == 1 or name == "embedding.weight"
-    ]
-    muon = torch.optim.Muon(matrices, lr=MATRIX_RATE, momentum=0.95, weight_decay=0.05)
-    adam = torch.optim.AdamW(others, lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0)
-    return Run(model, (muon, adam))
+    context = multiprocessing.get_context("spawn")
+    bench = Bench(context, model)
+    muon = torch.optim.Muon(matrices(model), lr=MATRIX_RATE, momentum=0.95, weight_decay=0.05)
+    adam = torch.optim.AdamW(others(model), lr=OTHER_RATE, betas=(0.9, 0.98), weight_decay=0.0)
+    for _ in range(processes - 1):
+        context.Process(target=assist, args=(bench, tokenizer_file, seed), daemon=True).start()
+    return Run(bench, (muon, adam), processes - 1)
 
 
 def advance(run: Run, words: Tokenizer, seed: int) -> float:
     """One step; returns its loss."""
-    given = batch(words, seed, run.step)
+    bench = run.bench
+    bench.step.value, bench.next_part.value = run.step, 0
+    for _ in range(run.helpers):
+        bench.begun.release()
+    bench.work(words, seed)
+    for _ in range(run.helpers):
+        bench.ended.acquire()
+    apply_gradient(run)
+    stage = stage_of(run.step)
+    run.step += 1
+    run.tokens += PARTS * stage.rows * stage.length
+    return float(bench.losses.mean())
+
+
+def apply_gradient(run: Run) -> None:
+    """The mean of the parts' gradients, added in the order of the parts, through the optimizers."""
+    mean = run.bench.gradients.sum(dim=0) / PARTS
+    spot = 0
+    for weight in run.bench.model.parameters():
+        weight.grad = mean[spot : spot + weight.numel()].view_as(weight)
+        spot += weight.numel()
+    torch.nn.utils.clip_grad_norm_(run.bench.model.parameters(), 1.0)
     share = rate(run.step)
     for optimizer, full in zip(run.optimizers, (MATRIX_RATE, OTHER_RATE), strict=True):
         for group in optimizer.param_groups:
             group["lr"] = full * share
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = run.model(given.tokens, given.mask, given.wanted)
-    loss = functional.cross_entropy(scores.float(), given.targets)
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-    for optimizer in run.optimizers:
         optimizer.step()
-        optimizer.zero_grad()
-    run.step += 1
-    run.tokens += given.tokens.numel()
-    return float(loss.detach())
 
 
 def save(run: Run, path: Path) -> None:
@@ -202,10 +289,10 @@ def learnt_tokenizer(path: Path, seed: int) -> Tokenizer:
     return tokenizer.load(path)
 
 
-def train(out: Path, seed: int) -> Run:
+def train(out: Path, seed: int, processes: int) -> Run:
     out.mkdir(parents=True, exist_ok=True)
     words = learnt_tokenizer(out / "tokenizer.json", seed)
-    run = start(seed, Shape(vocabulary=words.get_vocab_size()))
+    run = start(seed, Shape(vocabulary=words.get_vocab_size()), out / "tokenizer.json", processes)
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
         run.restore(torch.load(checkpoint, weights_only=True))
@@ -228,18 +315,15 @@ def train(out: Path, seed: int) -> Run:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="train tiny from its seed")
-    parser.add_argument(
-        "--out", type=Path, required=True, help="directory for tokenizer, checkpoint and model"
-    )
+    parser.add_argument("--out", type=Path, required=True, help="directory for what training makes")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processes", type=int, default=2, help="of one thread each")
     options = parser.parse_args()
-    torch.set_num_threads(options.threads)
-    torch.use_deterministic_algorithms(True)
-    run = train(options.out, options.seed)
+    calm(1)
+    run = train(options.out, options.seed, options.processes)
     words = tokenizer.load(options.out / "tokenizer.json")
-    path = options.out / "tiny.gguf"
-    parameters = export.write_gguf(path, run.model.shape, dict(run.model.named_parameters()), words)
+    path, model = options.out / "tiny.gguf", run.bench.model
+    parameters = export.write_gguf(path, model.shape, dict(model.named_parameters()), words)
     print(f"{path}: {parameters} parameters, {run.tokens} tokens, {run.seconds:.0f} seconds of training")
 
 

@@ -11,8 +11,10 @@ import math
 import re
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-_NUMBER = re.compile(r"\d+\.?\d*|\.\d+")
-_UNIT = re.compile(r"[^\d.]+")
+_NUMBER = re.compile(r"[0-9]+\.?[0-9]*|\.[0-9]+")
+_UNIT = re.compile(r"[^0-9.]+")
+#: Go counts nanoseconds in 64 bits; a longer duration is an error there.
+_LONGEST = (1 << 63) / 1e9
 
 
 class InvalidDuration(ValueError):
@@ -30,27 +32,32 @@ def parse(text: str) -> float:
     if rest == "0":
         return 0.0
     if not rest:
-        raise InvalidDuration(f'time: invalid duration "{text}"', text)
+        raise InvalidDuration(f"time: invalid duration {_quoted(text)}", text)
     total = 0.0
     while rest:
         number = _NUMBER.match(rest)
         if number is None:
-            raise InvalidDuration(f'time: invalid duration "{text}"', text)
+            raise InvalidDuration(f"time: invalid duration {_quoted(text)}", text)
         rest = rest[number.end() :]
         unit = _UNIT.match(rest)
         if unit is None:
-            raise InvalidDuration(f'time: missing unit in duration "{text}"', text)
+            raise InvalidDuration(f"time: missing unit in duration {_quoted(text)}", text)
         if unit.group() not in _UNITS:
-            raise InvalidDuration(f'time: unknown unit "{unit.group()}" in duration "{text}"', text)
+            raise InvalidDuration(
+                f"time: unknown unit {_quoted(unit.group())} in duration {_quoted(text)}", text
+            )
         total += float(number.group()) * _UNITS[unit.group()]
+        if total > _LONGEST:
+            raise InvalidDuration(f"time: invalid duration {_quoted(text)}", text)
         rest = rest[unit.end() :]
     return sign * total
 
 
 def keep_alive(value: str | int | float) -> float:
-    """A keep-alive in seconds: a number of seconds or Go's notation; anything negative is for ever."""
-    seconds = parse(value) if isinstance(value, str) else float(value)
-    return math.inf if seconds < 0 else seconds
+    """A keep-alive in seconds: a number of seconds or Go's notation. Negative is for ever, and so is what
+    no 64 bits of nanoseconds hold."""
+    seconds = parse(value) if isinstance(value, str) else value
+    return float(seconds) if 0 <= seconds <= _LONGEST else math.inf
 
 
 def show(nanoseconds: int) -> str:
@@ -71,6 +78,19 @@ def show(nanoseconds: int) -> str:
     if hours:
         return f"{sign}{hours}h{minutes}m{text}"
     return f"{sign}{minutes}m{text}" if minutes else f"{sign}{text}"
+
+
+def _quoted(text: str) -> str:
+    """`text` in quotes as Go's time package writes it: whatever is not plain ASCII byte by byte."""
+    shown = (
+        "".join(f"\\x{byte:02x}" for byte in sign.encode("utf-8", "surrogatepass"))
+        if sign < " " or sign >= "\x80"
+        else f"\\{sign}"
+        if sign in '"\\'
+        else sign
+        for sign in text
+    )
+    return f'"{"".join(shown)}"'
 
 
 def _decimal(amount: int, unit: int) -> str:

@@ -7,7 +7,6 @@ changing one of the first means loading the model anew. Names, types and default
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
@@ -55,6 +54,7 @@ class Options:
     unknown: tuple[str, ...] = ()
 
 
+_LIMIT = 1 << 63
 _LOAD = {f.name: str(f.type) for f in fields(LoadOptions)}
 _SAMPLING = {f.name: str(f.type) for f in fields(Sampling)}
 
@@ -96,10 +96,13 @@ def _converted(name: str, kind: str, value: Any) -> Any:
         return value
     # A model's parameters may hold a single stop string; a request's are a list.
     texts = [value] if isinstance(value, str) else value
-    if not isinstance(texts, list | tuple) or not all(isinstance(text, str) for text in texts):
+    if not isinstance(texts, list | tuple):
+        raise BadOption(name, "of type array")
+    if not all(isinstance(text, str) for text in texts):
         raise BadOption(name, "of an array of strings")
     return tuple(texts)
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # What no 64 bits hold is no number to an engine either.
+    return isinstance(value, int | float) and not isinstance(value, bool) and -_LIMIT <= value < _LIMIT

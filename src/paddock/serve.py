@@ -63,7 +63,7 @@ def _listen(settings: Settings) -> socket.socket:
     if not where.is_loopback and not settings.insecure:
         raise CannotListen(
             f"refusing to listen on {where.netloc}: anyone who can reach that address could use this "
-            "server; set PADDOCK_INSECURE=1 if that is what you want, or OLLAMA_HOST=127.0.0.1 to stay on this machine"
+            "server; set PADDOCK_INSECURE=1 if that is what you want, or leave OLLAMA_HOST at 127.0.0.1"
         )
     try:
         found = socket.getaddrinfo(

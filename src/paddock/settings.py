@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -56,16 +57,17 @@ class Address:
 
 def parse_address(text: str) -> Address:
     """`[scheme://]host[:port][/path]` as OLLAMA_HOST spells it; what is missing takes its default."""
+    if text == "ollama.com":
+        return Address("https", text, 443)
     scheme, found, rest = text.partition("://")
     if not found:
         scheme, rest = "http", text
     port = {"http": 80, "https": 443}.get(scheme, DEFAULT_PORT) if found else DEFAULT_PORT
     netloc, slash, path = rest.partition("/")
     host, tail = _split_port(netloc)
-    if tail.isascii() and tail.isdigit() and int(tail) <= 65535:
-        port = int(tail)
-    elif tail:
-        port = DEFAULT_PORT
+    asked = _whole(tail)
+    if asked is not None and 0 <= asked <= 65535:
+        port = asked
     return Address(scheme, host or "127.0.0.1", port, slash + path.rstrip("/") if path else "")
 
 
@@ -115,7 +117,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         host=parse_address(env.text("OLLAMA_HOST")),
         models=_path(env.text("OLLAMA_MODELS"), home, home / ".ollama" / "models"),
         home=_path(env.text("PADDOCK_HOME"), home, home / ".paddock"),
-        origins=tuple(o for o in env.text("OLLAMA_ORIGINS").split(",") if o),
+        origins=tuple(o for part in env.text("OLLAMA_ORIGINS").split(",") if (o := part.strip())),
         keep_alive=env.keep_alive("OLLAMA_KEEP_ALIVE", 300.0),
         load_timeout=env.load_timeout("OLLAMA_LOAD_TIMEOUT", 300.0),
         context_length=env.number("OLLAMA_CONTEXT_LENGTH", 0),
@@ -138,6 +140,11 @@ def _path(text: str, home: Path, default: Path) -> Path:
     return home / text[2:] if text.startswith("~/") else Path(text)
 
 
+def _whole(text: str) -> int | None:
+    """A whole number as Go reads one into 64 bits: digits and a sign, nothing that only Python knows."""
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,18}", text) else None
+
+
 class _Environment:
     """Reads single variables the way Ollama does."""
 
@@ -153,18 +160,15 @@ class _Environment:
         return None if not text else text.lower() not in ("0", "f", "false")
 
     def number(self, name: str, default: int) -> int:
-        text = self.text(name)
-        return int(text) if text.isascii() and text.isdigit() else default
+        found = _whole(self.text(name))
+        return default if found is None or found < 0 else found
 
     def seconds(self, name: str, default: float) -> float:
         """A Go duration or a whole number of seconds; the sign is kept."""
         text = self.text(name)
-        if not text:
-            return default
-        try:
-            return float(int(text))
-        except ValueError:
-            pass
+        whole = _whole(text)
+        if whole is not None:
+            return float(whole)
         try:
             return durations.parse(text)
         except durations.InvalidDuration:

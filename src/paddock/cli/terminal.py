@@ -208,8 +208,8 @@ class Answer:
 
 def standard(colour: bool) -> Terminal:
     """This process's own streams. A closed one becomes one that swallows everything."""
-    for stream in (sys.stdout, sys.stderr):
-        # A locale that cannot spell a character must not end the answer.
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
+        # Bytes that are no text, or a locale that cannot spell a character, must not end the answer.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")
     # Python has None for a stream that was closed before it started.

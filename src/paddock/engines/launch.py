@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import secrets
 import socket
 import sys
@@ -25,7 +26,8 @@ _FLASH = {None: ("auto", "AUTO"), True: ("on", "ENABLED"), False: ("off", "DISAB
 _KV_TYPES = ("f32", "f16", "bf16", "q8_0", "q5_1", "q5_0", "q4_1", "q4_0")
 
 #: What a child may inherit: loader paths, device choices, thread settings, locale. Never credentials.
-_INHERITED = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+_LOADER = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+_INHERITED = (*_LOADER, "LANG", "LC_ALL", "TZ", "GPU_DEVICE_ORDINAL")
 _INHERITED_PREFIXES = ("OMP_", "GOMP_", "GGML_", "CUDA_", "HIP_", "ROCR_", "HSA_", "VK_", "METAL_", "NVIDIA_")
 
 
@@ -70,7 +72,7 @@ class Launch:
     """A command to start, its whole environment, and where it will listen."""
 
     engine: str
-    argv: tuple[str, ...]
+    argv: tuple[str, ...] = field(repr=False)  # on a loopback port it holds the key
     environ: Mapping[str, str] = field(repr=False)
     endpoint: Endpoint
 
@@ -108,7 +110,7 @@ def native(plan: Plan, place: Endpoint, environ: Mapping[str, str], binary: Path
 
 def leashed(program: tuple[str, ...]) -> tuple[str, ...]:
     """`program`, started so that it cannot outlive this process."""
-    return (sys.executable, "-I", "-S", str(_HERE / "leash.py"), "--", *program)
+    return (sys.executable, "-I", "-S", str(_HERE / "leash.py"), str(os.getpid()), "--", *program)
 
 
 def child_environ(environ: Mapping[str, str], place: Endpoint) -> dict[str, str]:

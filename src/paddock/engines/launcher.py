@@ -42,9 +42,9 @@ class Engine:
         return self.process.ended
 
     async def stop(self) -> None:
-        """Close the connections and end the process; returns when it is gone."""
-        await self.runner.close()
+        """End the process and close the connections; returns when it is gone."""
         await self.process.stop()
+        await self.runner.close()
 
 
 class Launcher:

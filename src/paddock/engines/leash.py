@@ -1,4 +1,4 @@
-"""Runs a program that cannot outlive the process that started it: `leash.py -- PROGRAM ARGS…`.
+"""Runs a program that cannot outlive the process that started it: `leash.py PARENT -- PROGRAM ARGS…`.
 
 On Linux the kernel is asked to kill us when the parent dies (PR_SET_PDEATHSIG survives exec), then the
 program takes our place. Elsewhere we stay as its parent and watch our standard input: its end means
@@ -10,6 +10,7 @@ This file is run by path with `python -I -S`: it imports nothing but the standar
 
 import os
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -29,14 +30,19 @@ def tie_to_parent() -> bool:
 
 def watch(program: list[str]) -> int:
     """Run `program` as a child and end it when standard input ends or when we are told to stop."""
+    waker, wakes = os.pipe()
+    os.set_blocking(wakes, False)
+    signal.set_wakeup_fd(wakes)
+    signal.signal(signal.SIGCHLD, lambda *_: None)  # only so that the child's end wakes the select
     child = subprocess.Popen(program, stdin=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
-    signal.signal(signal.SIGCHLD, lambda *_: os._exit(_exit_code(child.wait())))
-    if child.poll() is not None:  # it ended before the handler stood
-        return _exit_code(child.wait())
-    while os.read(0, 4096):
-        pass
-    child.kill()
+    while child.poll() is None:
+        ready, _, _ = select.select([0, waker], [], [])
+        if waker in ready:
+            os.read(waker, 4096)
+        if 0 in ready and not os.read(0, 4096):
+            child.kill()
+            break
     return _exit_code(child.wait())
 
 
@@ -47,14 +53,13 @@ def _exit_code(status: int) -> int:
 def main() -> int:
     """Close the mask, tie ourselves down, become the program."""
     where = sys.argv.index("--")
-    watching, program = "--watch" in sys.argv[1:where], sys.argv[where + 1 :]
+    (parent, *how), program = sys.argv[1:where], sys.argv[where + 1 :]
     os.umask(0o077)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    parent = os.getppid()
-    if watching or not tie_to_parent():
+    if "--watch" in how or not tie_to_parent():
         return watch(program)
     # The parent may have died before the kernel knew of the tie; then nobody would ever end us.
-    if os.getppid() != parent:
+    if os.getppid() != int(parent):
         return 1
     return os.execv(program[0], program)
 

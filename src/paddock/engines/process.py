@@ -33,6 +33,7 @@ class EngineProcess:
         self._process = process
         self._lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self.launch = launch
+        self.told_to_stop = False
         self.last_output = time.monotonic()
         self.ended = asyncio.create_task(self._watch(), name=f"engine {process.pid}")
 
@@ -65,10 +66,15 @@ class EngineProcess:
         """The last lines the child printed, oldest first."""
         return tuple(self._lines)
 
-    def cause(self) -> str:
-        """The lines most likely to tell why the child failed, on one line; empty if it was silent."""
+    def cause(self, *, loading: bool = False) -> str:
+        """The lines most likely to tell why the child failed, on one line; empty if it was silent.
+
+        A load fails at its first complaint, and what follows only repeats that it failed; a running
+        engine may have complained about single requests long before its last words.
+        """
         telling = [line for line in self._lines if _TELLING.search(line)] or list(self._lines)
-        return "; ".join(dict.fromkeys(_without_marks(line) for line in telling[-3:]))
+        chosen = telling[:2] if loading else telling[-2:]
+        return "; ".join(dict.fromkeys(_without_marks(line) for line in chosen))
 
     def describe_end(self) -> str:
         """How the child ended, in words: its exit status or the signal."""
@@ -79,6 +85,7 @@ class EngineProcess:
 
     async def stop(self, grace: float = 2.0) -> None:
         """End the child: SIGTERM, `grace` seconds, SIGKILL. Returns when it is gone."""
+        self.told_to_stop = True
         with contextlib.suppress(ProcessLookupError):
             self._process.terminate()
         done, _ = await asyncio.wait({self.ended}, timeout=grace)

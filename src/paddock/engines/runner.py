@@ -30,6 +30,8 @@ from paddock.errors import (
     EngineLoadFailed,
     EngineRefused,
     EngineSlow,
+    PaddockError,
+    ShuttingDown,
 )
 from paddock.formats.framing import EventSplitter, FrameTooLong
 from paddock.messages import Logprob
@@ -302,8 +304,10 @@ class Runner:
         except (msgspec.DecodeError, FrameTooLong) as error:
             raise EngineError(f"the engine's answer cannot be read: {error}") from error
 
-    async def _gone_error(self, otherwise: str) -> EngineError:
+    async def _gone_error(self, otherwise: str) -> PaddockError:
         """The error for a broken connection: most likely the process is ending, so give it a moment."""
+        if self._process.told_to_stop:
+            return ShuttingDown()
         await asyncio.wait({self._process.ended}, timeout=2.0)
         if self._process.running:
             return EngineError(f"an error was encountered while running the model: {otherwise}")
@@ -329,7 +333,7 @@ class Runner:
             if done:
                 raise EngineLoadFailed(
                     f"the engine could not load the model ({self._process.describe_end()}): "
-                    f"{self._process.cause() or 'it printed nothing'}",
+                    f"{self._process.cause(loading=True) or 'it printed nothing'}",
                     self._process.tail,
                 )
             if time.monotonic() - max(begun, self._process.last_output) > stall:

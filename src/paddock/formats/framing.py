@@ -2,7 +2,8 @@
 
 An incremental splitter speaks two verbs: `feed` takes bytes as they come and returns whole frames,
 `flush` says what is left at the end. Pieces may be cut anywhere. Server-sent events follow the WHATWG
-HTML standard as far as engines use it: `data:` lines, comments, a blank line ends an event.
+HTML standard as far as engines use it: `data:` lines, comments, a blank line ends an event; a line ends
+with LF, CR LF or CR.
 """
 
 from __future__ import annotations
@@ -24,11 +25,14 @@ class EventSplitter:
 
     def __init__(self) -> None:
         self._rest = b""
+        self._return = b""  # a CR at the end of a piece: an LF may belong to it
 
     def feed(self, piece: bytes) -> list[bytes]:
         """The data of every event that `piece` completes."""
+        if self._return or b"\r" in piece:
+            piece = self._with_plain_ends(piece)
         whole = self._rest + piece if self._rest else piece
-        blocks = whole.replace(b"\r\n", b"\n").split(b"\n\n")
+        blocks = whole.split(b"\n\n")
         self._rest = blocks.pop()
         if len(self._rest) > MAX_FRAME:
             raise FrameTooLong(len(self._rest))
@@ -36,9 +40,14 @@ class EventSplitter:
 
     def flush(self) -> list[bytes]:
         """The data of an event that the stream's end cut off before its blank line."""
-        rest, self._rest = self._rest, b""
-        data = _data(rest.replace(b"\r\n", b"\n").rstrip(b"\n"))
+        rest, self._rest, self._return = self._rest, b"", b""
+        data = _data(rest.removesuffix(b"\n"))
         return [] if data is None else [data]
+
+    def _with_plain_ends(self, piece: bytes) -> bytes:
+        piece = self._return + piece
+        self._return = b"\r" if piece.endswith(b"\r") else b""
+        return piece.removesuffix(b"\r").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
 
 def _data(block: bytes) -> bytes | None:

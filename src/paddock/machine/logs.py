@@ -27,13 +27,8 @@ class NoLog(PaddockError):
 
 def tail(path: Path, lines: int) -> tuple[str, ...]:
     """The last `lines` lines, reaching back into the previous file where the present one is short."""
-    try:
-        found = _text(path.read_bytes()).splitlines()
-    except OSError as error:
-        raise NoLog(f"{path}: {error.strerror}", path) from error
-    if len(found) < lines:
-        found = _previous(path) + found
-    return tuple(found[-lines:]) if lines > 0 else ()
+    with _opened(path) as file:
+        return _last(path, file.read(), lines)
 
 
 def since(path: Path, offset: int, lines: int) -> tuple[str, ...]:
@@ -48,11 +43,11 @@ def since(path: Path, offset: int, lines: int) -> tuple[str, ...]:
 
 def follow(path: Path, lines: int) -> Iterator[str]:
     """The last `lines` lines and then every new one, across rotation, until the caller has enough."""
-    yield from tail(path, lines)
-    file = path.open("rb")
+    file = _opened(path)
     try:
-        file.seek(0, os.SEEK_END)
-        rest = b""
+        # One reading serves both, or what is written between two would be lost.
+        *whole, rest = file.read().split(b"\n")
+        yield from _last(path, b"\n".join(whole), lines)
         while True:
             rest += file.read()
             *whole, rest = rest.split(b"\n")
@@ -62,11 +57,25 @@ def follow(path: Path, lines: int) -> Iterator[str]:
                 rest += file.read()
                 yield from _text(rest).splitlines()
                 file.close()
-                file, rest = path.open("rb"), b""
+                file, rest = _opened(path), b""
             else:
                 time.sleep(_LOOK_AGAIN)
     finally:
         file.close()
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise NoLog(f"{path}: {error.strerror}", path) from error
+
+
+def _last(path: Path, raw: bytes, lines: int) -> tuple[str, ...]:
+    found = _text(raw).splitlines()
+    if len(found) < lines:
+        found = _previous(path) + found
+    return tuple(found[-lines:]) if lines > 0 else ()
 
 
 def _moved(file: BinaryIO, path: Path) -> bool:

@@ -13,6 +13,7 @@ from enum import Enum
 from paddock.settings import DEFAULT_PORT, Address
 
 _PATIENCE = 2.0
+_MORE_PATIENCE = 8.0
 _ENOUGH = 4096
 
 
@@ -25,13 +26,13 @@ class Holder(Enum):
     OTHER = "other"
 
 
-def who_holds(address: Address) -> Holder:
+def who_holds(address: Address, patience: float = _PATIENCE) -> Holder:
     """Ask the address itself. Bounded: a program that accepts and stays silent is an OTHER."""
     here = address.reachable
     try:
-        if "paddock" in _version(_ask(here, "/api/version")):
+        if "paddock" in _version(_ask(here, "/api/version", patience)):
             return Holder.PADDOCK
-        return Holder.OLLAMA if b"Ollama is running" in _ask(here, "/") else Holder.OTHER
+        return Holder.OLLAMA if b"Ollama is running" in _ask(here, "/", patience) else Holder.OTHER
     except ConnectionRefusedError:
         return Holder.NOBODY
     except (OSError, http.client.HTTPException):
@@ -40,7 +41,8 @@ def who_holds(address: Address) -> Holder:
 
 def why_busy(address: Address, program: str = "paddock") -> str:
     """One sentence for a server that cannot listen at `address`: who is there and what to do."""
-    return _SENTENCES[who_holds(address)].format(
+    # A server that is just coming up listens before it can answer.
+    return _SENTENCES[who_holds(address, _MORE_PATIENCE)].format(
         url=address.reachable.url,
         port=address.port,
         program=program,
@@ -83,8 +85,8 @@ _INSTEAD = {
 }
 
 
-def _ask(address: Address, path: str) -> bytes:
-    connection = http.client.HTTPConnection(address.host, address.port, timeout=_PATIENCE)
+def _ask(address: Address, path: str, patience: float) -> bytes:
+    connection = http.client.HTTPConnection(address.host, address.port, timeout=patience)
     try:
         connection.request("GET", address.path + path, headers={"Connection": "close"})
         with connection.getresponse() as response:

@@ -131,8 +131,6 @@ class Inference:
     async def generate(self, request: GenerateRequest) -> AsyncGenerator[Event, None]:
         """Complete a prompt. Without one the model is only loaded, or unloaded."""
         begun = time.monotonic_ns()
-        if not request.model:
-            raise ModelNotFound("")
         subject = await self._subject(request.model)
         if not request.prompt and not request.suffix and request.keep_alive == 0:
             yield await self._unload(subject)
@@ -189,6 +187,8 @@ class Inference:
         return await asyncio.to_thread(self._look_up, text)
 
     def _look_up(self, text: str) -> _Subject:
+        if not text:
+            raise ModelNotFound("")
         base, source = split_source(text)
         if source is Source.CLOUD:
             raise CloudDisabled
@@ -400,7 +400,8 @@ def _require(subject: _Subject, ability: str, sentence: str) -> None:
 
 
 async def _embeddable(text: str, request: EmbedRequest, lease: Lease) -> tuple[int, ...]:
-    tokens = await lease.runner.tokenize(text)
+    # The engine refuses to embed nothing; a mark of the beginning stands for an empty text.
+    tokens = await lease.runner.tokenize(text) or await lease.runner.tokenize(lease.runner.abilities.bos)
     limit = lease.plan.window
     if len(tokens) <= limit:
         return tokens

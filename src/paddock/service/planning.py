@@ -56,7 +56,7 @@ def wish(
             weights=weights,
             window=window,
             slots=slots,
-            batch=window if embedding else options.num_batch or CPU_BATCH,
+            batch=window if embedding else _batch(options),
             threads=options.num_thread,
             gpu_layers=options.num_gpu,
             main_gpu=options.main_gpu,
@@ -79,6 +79,11 @@ def wish(
 def _window(header: Header, options: LoadOptions, settings: Settings) -> int:
     asked = options.num_ctx or settings.context_length or DEFAULT_WINDOW
     return max(4, min(asked, header.context_length or asked))
+
+
+def _batch(options: LoadOptions) -> int:
+    asked = options.num_batch or 0
+    return asked if asked > 0 else CPU_BATCH
 
 
 def _shape(header: Header, files: tuple[Path, ...]) -> Shape:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -28,6 +28,9 @@ from paddock.messages import (
     ToolCall,
     Usage,
 )
+
+#: A token's number in a vocabulary.
+Token = Annotated[int, msgspec.Meta(ge=0, lt=1 << 31)]
 
 # ── requests ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -55,7 +58,7 @@ class Generate(Answering, kw_only=True):
     suffix: str = ""
     system: str | None = None
     template: str = ""
-    context: list[int] = []
+    context: list[Token] = []
     raw: bool = False
     images: list[str] = []
 

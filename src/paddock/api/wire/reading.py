@@ -26,6 +26,8 @@ _WORDS = {
     "object": "an object",
     "null": "null",
 }
+#: Python refuses to read longer whole numbers; nobody means them.
+_DIGITS = 1000
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `\$(?P<path>[^`]*)`)?$", re.S)
 
 
@@ -45,18 +47,46 @@ def read(body: bytes, shape: type[T]) -> T:
 def _first_value(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     try:  # slower, but it stops after the first value and says where it stumbled
-        return json.JSONDecoder().raw_decode(body.decode("utf-8").lstrip("\ufeff \t\r\n"))[0]
+        text = body.decode("utf-8-sig")
+        return _whole(_JSON.raw_decode(text, len(text) - len(text.lstrip(" \t\r\n")))[0])
     except UnicodeDecodeError as error:
         raise BadRequest(f"the request body is not UTF-8: byte {error.start} cannot be read") from None
     except json.JSONDecodeError as error:
         raise BadRequest(
             f"the request body is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}"
         ) from None
+    except ValueError as error:
+        raise BadRequest(f"the request body is not valid JSON: {error}") from None
     except RecursionError:
         raise BadRequest("the request body is nested too deeply") from None
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(f"{word} is no number")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > _DIGITS:
+        raise ValueError(f"a number has more than {_DIGITS} digits")
+    return int(digits)
+
+
+_JSON = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_integer)
+
+
+def _whole(value: Any) -> Any:
+    """`value` with U+FFFD for halves of characters (`\\ud800`), which no UTF-8 can hold."""
+    match value:
+        case str():
+            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        case list():
+            return [_whole(entry) for entry in value]
+        case dict():
+            return {_whole(key): _whole(entry) for key, entry in value.items()}
+    return value
 
 
 def folded(value: dict[str, Any], shape: type[msgspec.Struct]) -> dict[str, Any]:
