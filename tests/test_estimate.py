@@ -116,8 +116,7 @@ def test_the_window_is_what_was_asked_but_no_longer_than_trained_and_at_least_fo
     tmp_path: Path, trained: int, asked: int, environment: int, window: int
 ) -> None:
     subject = installed(tmp_path, llama__context_length=trained)
-    asking = {"num_ctx": asked} if asked else {}
-    found = planned(subject, chosen=Settings(context_length=environment), **asking)
+    found = planned(subject, chosen=Settings(context_length=environment), num_ctx=asked)
     assert found.plan.window == window
 
 

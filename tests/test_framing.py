@@ -48,6 +48,7 @@ def by_the_book(stream: bytes) -> list[bytes]:
         (b"data:tight\n\n", [b"tight"]),
         (b"data:  two spaces\n\n", [b" two spaces"]),
         (b"data: a\ndata: b\ndata:\ndata: c\n\n", [b"a\nb\n\nc"]),
+        (b"data:  a\ndata:  b\n\n", [b" a\n b"]),
         (b": a comment\n\ndata: x\n\n", [b"x"]),
         (b": a comment\ndata: x\n: another\n\n", [b"x"]),
         (b"event: delta\nid: 7\nretry: 3\ndata: x\n\n", [b"x"]),

@@ -72,6 +72,7 @@ def everything() -> list[str]:
 def fresh(program: str, *arguments: str, home: Path) -> str:
     """What a new interpreter prints. Nothing of the user's is in its environment."""
     environ = {"HOME": str(home), "PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", "LC_ALL": "C"}
+    environ["PYTHONPATH"] = str(HOUSE.parent)  # the very package that is under test here
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", program, *arguments],
         cwd=home,

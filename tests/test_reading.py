@@ -6,6 +6,7 @@ import json
 import math
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
@@ -171,7 +172,15 @@ def test_a_context_holds_tokens_and_nothing_else(token: object) -> None:
     assert generate(model="m", context=[0, (1 << 31) - 1]).context == (0, (1 << 31) - 1)
 
 
-SHAPES = [wire.Chat, wire.Generate, wire.Embed, wire.LegacyEmbed, wire.Show, wire.Copy, wire.Delete]
+SHAPES: list[type[msgspec.Struct]] = [
+    wire.Chat,
+    wire.Generate,
+    wire.Embed,
+    wire.LegacyEmbed,
+    wire.Show,
+    wire.Copy,
+    wire.Delete,
+]
 plain = st.one_of(
     st.none(),
     st.booleans(),

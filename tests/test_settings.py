@@ -42,7 +42,7 @@ def test_silence_means_the_documented_defaults() -> None:
         False,
         False,
     )
-    assert (plain.engine, plain.llama_server) == ("", "")
+    assert plain.llama_server == ""
 
 
 #: A value for every variable that is not its default, and what becomes of it.
@@ -61,7 +61,6 @@ SAID: dict[str, tuple[str, object]] = {
     "OLLAMA_KV_CACHE_TYPE": ("q8_0", "q8_0"),
     "OLLAMA_DEBUG": ("1", True),
     "PADDOCK_INSECURE": ("true", True),
-    "PADDOCK_ENGINE": ("native", "native"),
     "PADDOCK_LLAMA_SERVER": ("/opt/llama-server", "/opt/llama-server"),
     "PADDOCK_IDLE_EXIT": ("30m", 1800.0),
 }

@@ -1,7 +1,8 @@
 """Put the model into the box: the read-only store inside the package, in Ollama's own layout.
 
-    python -m models.tiny.package --gguf FILE
+    python -m models.tiny.package --gguf FILE --tokenizer FILE
 
+Nothing is written before the engine has agreed with training about the template and the tokens.
 Blobs come first and the manifest last, each by rename, so that a reader never finds a name without its
 bytes; blobs that no manifest mentions any longer go at the end.
 """
@@ -15,6 +16,9 @@ import os
 from pathlib import Path
 
 import gguf
+
+from models.tiny import agree, tokenizer
+from models.tiny.engine import running
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BOX = CHECKOUT / "src" / "paddock" / "store" / "box"
@@ -93,14 +97,24 @@ def fill(box: Path, model: Path, license_text: str) -> Path:
     return box / MANIFEST
 
 
+def check(model: Path, words: Path) -> None:
+    """The engine reads the file, renders like training and counts like training, or nothing ships."""
+    with running(model, threads=1) as engine:
+        rendered = agree.check_template(engine)
+        read = agree.check_tokens(engine, tokenizer.load(words))
+    print(f"the engine agrees on {rendered} rendered conversations and the tokens of {read} texts")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description="put a GGUF into the package's read-only store")
     parser.add_argument("--gguf", type=Path, required=True)
+    parser.add_argument("--tokenizer", type=Path, required=True, help="tokenizer.json of the same training")
     parser.add_argument("--box", type=Path, default=BOX)
     options = parser.parse_args()
     size = options.gguf.stat().st_size
     if size > LARGEST:
         raise SystemExit(f"{options.gguf} has {size} bytes; at most {LARGEST} may ship")
+    check(options.gguf, options.tokenizer)
     license_text = (CHECKOUT / "LICENSE").read_text(encoding="utf-8")
     print(fill(options.box, options.gguf, license_text), size)
 

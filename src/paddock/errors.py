@@ -172,15 +172,6 @@ class ShuttingDown(Refused):
         super().__init__("the server is shutting down")
 
 
-class Cancelled(PaddockError):
-    """The caller left before there was anything to answer."""
-
-    status = 499
-
-    def __init__(self) -> None:
-        super().__init__("request canceled")
-
-
 class StoreError(PaddockError):
     """The model store cannot be read or written; the sentence names the file and the cause."""
 

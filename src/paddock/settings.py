@@ -99,7 +99,6 @@ class Settings:
     kv_cache_type: str = field(default="", metadata={"env": "OLLAMA_KV_CACHE_TYPE"})
     debug: bool = field(default=False, metadata={"env": "OLLAMA_DEBUG"})
     insecure: bool = field(default=False, metadata={"env": "PADDOCK_INSECURE"})
-    engine: str = field(default="", metadata={"env": "PADDOCK_ENGINE"})
     llama_server: str = field(default="", metadata={"env": "PADDOCK_LLAMA_SERVER"})
     idle_exit: float = field(default=0.0, metadata={"env": "PADDOCK_IDLE_EXIT"})
 
@@ -128,7 +127,6 @@ def read(environ: Mapping[str, str]) -> Settings:
         kv_cache_type=env.text("OLLAMA_KV_CACHE_TYPE"),
         debug=bool(env.flag("OLLAMA_DEBUG")),
         insecure=bool(env.flag("PADDOCK_INSECURE")),
-        engine=env.text("PADDOCK_ENGINE"),
         llama_server=env.text("PADDOCK_LLAMA_SERVER"),
         idle_exit=env.seconds("PADDOCK_IDLE_EXIT", 0.0),
     )

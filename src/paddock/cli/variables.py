@@ -18,7 +18,6 @@ VARIABLES: Mapping[str, str] = {
     "OLLAMA_ORIGINS": "Web pages that may use the server, separated by commas",
     "OLLAMA_DEBUG": "1 writes more to the log",
     "PADDOCK_HOME": "Where locks and the log of the server in the background are kept (~/.paddock)",
-    "PADDOCK_ENGINE": "The engine to use, not the best one found",
     "PADDOCK_LLAMA_SERVER": "A llama-server program to use as an engine",
     "PADDOCK_IDLE_EXIT": "Leave after this long without a request (30m for one that `run` started)",
     "PADDOCK_INSECURE": "1 listens beyond this machine without keys",

@@ -59,7 +59,7 @@ def wish(
             batch=window if embedding else _batch(options),
             threads=options.num_thread,
             gpu_layers=options.num_gpu,
-            main_gpu=options.main_gpu,
+            main_gpu=None if (options.main_gpu or 0) < 0 else options.main_gpu,
             mmap=options.use_mmap,
             shift=header.architecture != "deepseek2" if shift is None else shift,
             embedding=embedding,
