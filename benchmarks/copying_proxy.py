@@ -26,7 +26,8 @@ def application(engine: str) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        connector = aiohttp.UnixConnector(engine, limit=0)
+        # An engine closes idle connections: reusing one just then would lose a request.
+        connector = aiohttp.UnixConnector(engine, limit=0, force_close=True)
         async with aiohttp.ClientSession(connector=connector) as app.state.engine:
             yield
 

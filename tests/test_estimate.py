@@ -89,7 +89,7 @@ def planned(
     ram: int = 64 * GB,
     **options: int | bool,
 ) -> Wish:
-    here = Circumstances(chosen, Hardware(cores=4, memory=ram, available=ram))
+    here = Circumstances(chosen, Hardware(memory=ram, available=ram))
     return wish(*subject, LoadOptions(**options), shift, embedding, here)  # type: ignore[arg-type]
 
 

@@ -32,6 +32,35 @@ _PLAIN: tuple[tuple[float, skills.Maker], ...] = (
 )
 
 
+# What takes longest to learn gets more room once the rest has begun to work.
+_PLAIN_LATER: tuple[tuple[float, skills.Maker], ...] = (
+    (18, skills.small_talk),
+    (6, skills.small_talk_ja),
+    (5, skills.identity),
+    (9, skills.unknown),
+    (8, skills.capital),
+    (26, skills.addition),
+    (9, skills.repeat),
+    (4, skills.counting),
+    (11, skills.json_object),
+    (1, memory.not_told),
+)
+
+
+_PLAIN_LAST: tuple[tuple[float, skills.Maker], ...] = (
+    (18, skills.small_talk),
+    (6, skills.small_talk_ja),
+    (5, skills.identity),
+    (9, skills.unknown),
+    (8, skills.capital),
+    (42, skills.addition),
+    (8, skills.repeat),
+    (4, skills.counting),
+    (8, skills.json_object),
+    (1, memory.not_told),
+)
+
+
 def draw(rng: Random, table: tuple[tuple[float, skills.Maker], ...]) -> Exchange:
     return rng.choices([make for _, make in table], [weight for weight, _ in table])[0](rng)
 
@@ -65,6 +94,14 @@ def neutral(rng: Random, often: float = 0.2) -> str | None:
 
 def single(rng: Random) -> Conversation:
     return written(rng, [plain(rng)], neutral(rng))
+
+
+def single_later(rng: Random) -> Conversation:
+    return written(rng, [draw(rng, _PLAIN_LATER)], neutral(rng, 0.15))
+
+
+def single_last(rng: Random) -> Conversation:
+    return written(rng, [draw(rng, _PLAIN_LAST)], neutral(rng, 0.15))
 
 
 def several(rng: Random) -> Conversation:
@@ -201,6 +238,26 @@ MIX: tuple[tuple[float, Writer], ...] = (
     (4, echoing),
 )
 FIRST_MIX: tuple[tuple[float, Writer], ...] = ((70, echoing), (30, lambda rng: reading(rng, 2)))
+MIX_LATER: tuple[tuple[float, Writer], ...] = (
+    (40, single_later),
+    (2, several),
+    (9, recalling),
+    (4, renamed),
+    (7, shouting),
+    (18, reading),
+    (18, calling),
+    (9, completing),
+    (2, echoing),
+)
+MIX_LAST: tuple[tuple[float, Writer], ...] = (
+    (45, single_last),
+    (8, recalling),
+    (6, renamed),
+    (8, shouting),
+    (20, reading),
+    (18, calling),
+    (10, completing),
+)
 LONG_MIX: tuple[tuple[float, Writer], ...] = (
     *((weight * 0.5, writer) for weight, writer in MIX),
     (10, lambda rng: long_talk(rng, rng.randint(4, 24))),

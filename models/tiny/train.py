@@ -48,13 +48,15 @@ class Stage:
     mix: tuple[tuple[float, generate.Writer], ...]
 
 
-# Copying first, while it is all there is to learn; then everything; then long texts, so that the model has
-# seen positions far beyond the first 256.
+# Copying first, while it is all there is to learn; then everything, the slow things more often after a while;
+# then long texts, so that the model has seen positions far beyond the first 256.
 STAGES = (
     Stage("copying", 330, 8, 128, generate.FIRST_MIX),
-    Stage("everything", 1500, 4, 256, generate.MIX),
-    Stage("long", 60, 1, 1024, generate.LONG_MIX),
-    Stage("everything again", 80, 4, 256, generate.MIX),
+    Stage("everything", 370, 4, 256, generate.MIX),
+    Stage("slow things", 300, 4, 256, generate.MIX_LATER),
+    Stage("slowest things", 560, 4, 256, generate.MIX_LAST),
+    Stage("long", 25, 1, 1024, generate.LONG_MIX),
+    Stage("slowest things again", 35, 4, 256, generate.MIX_LAST),
 )
 TOTAL = sum(stage.steps for stage in STAGES)
 WARM_UP = 60

@@ -24,6 +24,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 timeout_graceful_shutdown=grace,
                 server_header=False,
+                proxy_headers=False,  # who asks decides whose turn it is: nobody may name himself
             )
         )
 

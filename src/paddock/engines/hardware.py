@@ -1,4 +1,4 @@
-"""What this machine offers: processors and memory, container limits included."""
+"""How much memory this machine offers, container limits included."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """Physical cores; bytes of memory in all and to be had now."""
+    """Bytes of memory in all, and to be had now."""
 
-    cores: int
     memory: int
     available: int
 
@@ -27,7 +26,7 @@ def survey() -> Hardware:
     if limit is not None and limit < total:
         total = limit
         available = min(available, max(limit - (used or 0), 0))
-    return Hardware(psutil.cpu_count(logical=False) or 1, total, available)
+    return Hardware(total, available)
 
 
 def _number(path: Path) -> int | None:

@@ -230,12 +230,19 @@ class Runner:
         """The text of token ids."""
         return str((await self._ask("/detokenize", {"tokens": list(tokens)}))["content"])
 
-    async def apply_template(self, messages: Sequence[Mapping[str, Any]], **template: Any) -> str:
+    async def apply_template(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Mapping[str, Any]] = (),
+        **variables: Any,
+    ) -> str:
         """The prompt for `messages`, rendered with the Jinja template of the GGUF.
 
-        `template` are variables for it, as in `enable_thinking=True`.
+        `variables` are for the template, as in `enable_thinking=True`.
         """
-        body = {"messages": list(messages), "chat_template_kwargs": template}
+        body: dict[str, Any] = {"messages": list(messages), "chat_template_kwargs": variables}
+        if tools:
+            body["tools"] = list(tools)
         return str((await self._ask("/apply-template", body))["prompt"])
 
     async def embed(self, tokens: Sequence[int]) -> tuple[float, ...]:

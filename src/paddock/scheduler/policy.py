@@ -84,12 +84,20 @@ class Wait:
 Decision = Reuse | Load | Evict | Wait
 
 
+def reuse(wish: Wish, residents: Iterable[Resident]) -> Reuse | None:
+    """The runner that serves this wish as it is. It costs nothing, so nothing else need be known."""
+    for resident in residents:
+        if resident.key == wish.key and resident.plan == wish.plan and not resident.leaving:
+            return Reuse(resident.id)
+    return None
+
+
 def place(wish: Wish, now: Snapshot) -> Decision:
     """Decide what to do about one wish."""
+    if found := reuse(wish, now.residents):
+        return found
     for resident in now.residents:
         if resident.key == wish.key and not resident.leaving:
-            if resident.plan == wish.plan:
-                return Reuse(resident.id)
             if resident.users:
                 return Wait("the model is busy with other load options")
             return Evict((resident.id,))

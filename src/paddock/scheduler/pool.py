@@ -23,7 +23,19 @@ from paddock.engines.launch import Plan
 from paddock.engines.runner import Runner
 from paddock.errors import EngineGone, QueueFull, ShuttingDown
 from paddock.scheduler.admission import Ledger, Ticket
-from paddock.scheduler.policy import Evict, Key, Load, Resident, Reuse, Snapshot, Wait, Wish, place
+from paddock.scheduler.policy import (
+    Decision,
+    Evict,
+    Key,
+    Load,
+    Resident,
+    Reuse,
+    Snapshot,
+    Wait,
+    Wish,
+    place,
+    reuse,
+)
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +226,7 @@ class Pool:
         self._pending += 1
         try:
             while not self._closing:
-                match place(wish, self._snapshot()):
+                match self._decide(wish):
                     case Reuse(id):
                         return await self._join(self._held[id])
                     case Load():
@@ -229,10 +241,12 @@ class Pool:
         finally:
             self._pending -= 1
 
-    def _snapshot(self) -> Snapshot:
+    def _decide(self, wish: Wish) -> Decision:
         residents = tuple(held.resident() for held in self._held.values())
+        if found := reuse(wish, residents):  # nearly always, and measuring memory takes 0.1 ms
+            return found
         taken = sum(resident.memory for resident in residents)
-        return Snapshot(residents, self._max_loaded, self._available(taken))
+        return place(wish, Snapshot(residents, self._max_loaded, self._available(taken)))
 
     async def _join(self, held: _Held) -> _Held:
         held.users += 1

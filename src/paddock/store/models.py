@@ -24,6 +24,7 @@ from paddock.names import ModelName
 from paddock.store.blobs import Blobs, check_digest
 from paddock.store.manifests import Config, Entry, Manifest, ManifestFile, Manifests
 from paddock.store.manifests import decode as decode_manifest
+from paddock.store.watch import Watch
 
 _log = logging.getLogger(__name__)
 
@@ -147,6 +148,12 @@ class ModelStore:
         file of it is missing or damaged."""
         file, shelf = self._file_and_shelf(name)
         return shelf.model(file, whole=True)
+
+    def watch(self, name: ModelName) -> Watch:
+        """Begins to watch what `name` means, spelled as it is: everything `find` looks at on its way to
+        a manifest of just this spelling. Blobs never change, so they are not watched."""
+        ways = [shelf.manifests.directory.joinpath(*name.parts) for shelf in self._shelves]
+        return Watch(step for way in ways for step in (way, *way.parents[: len(name.parts)]))
 
     def list(self) -> tuple[Model, ...]:
         """Every model, newest first. Damaged ones are left out, with a warning in the log."""

@@ -7,6 +7,7 @@ terms of the body, as in `messages[0].content`.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from typing import Any, TypeVar, get_args
@@ -91,19 +92,28 @@ def _whole(value: Any) -> Any:
 
 def folded(value: dict[str, Any], shape: type[msgspec.Struct]) -> dict[str, Any]:
     """`value` with its keys spelled as `shape` spells them, and without its nulls."""
-    fields = {field.encode_name.lower(): field for field in msgspec.structs.fields(shape)}
+    fields = _spellings(shape)
     result: dict[str, Any] = {}
     for key, entry in value.items():
-        field = fields.get(key.lower())
-        if field is None or entry is None:
+        spelling = fields.get(key.lower())
+        if spelling is None or entry is None:
             continue
-        inner = _struct_within(field.type)
+        name, inner = spelling
         if inner is not None and isinstance(entry, dict):
             entry = folded(entry, inner)
         elif inner is not None and isinstance(entry, list):
             entry = [folded(each, inner) if isinstance(each, dict) else each for each in entry]
-        result[field.encode_name] = entry
+        result[name] = entry
     return result
+
+
+@functools.cache  # looking into a struct takes longer than reading a body
+def _spellings(shape: type[msgspec.Struct]) -> dict[str, tuple[str, type[msgspec.Struct] | None]]:
+    """For each field of `shape`, by its name in small letters: the right spelling, and its own struct."""
+    return {
+        field.encode_name.lower(): (field.encode_name, _struct_within(field.type))
+        for field in msgspec.structs.fields(shape)
+    }
 
 
 def _struct_within(annotation: Any) -> type[msgspec.Struct] | None:
