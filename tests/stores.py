@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,17 +67,19 @@ def tree(root: Path) -> list[str]:
 def add_endless(root: Path) -> None:
     """Puts a model called `endless` into the store at `root`: the one in the box, which never stops.
 
-    Its marks for the end of a turn are renamed, so that the engine does not know them for such, and the
-    end is said to be a token that a greedy answer never contains.
+    The rows of its embedding that belong to the marks of an end are zero, and so are their scores, since
+    the output is computed with the same rows: a greedy answer never chooses them.
     """
     box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
     assert box.weights is not None
-    content = box.weights.read_bytes()
-    for mark in (b"<|im_end|>", b"<|endoftext|>"):
-        content = content.replace(mark, mark.upper())
-    never = gguf.read(box.weights).fim_tokens
-    assert never is not None
-    for key in (b"tokenizer.ggml.eos_token_id", b"tokenizer.ggml.eot_token_id"):
-        at = content.index(key) + len(key) + 4  # the type of the value comes between
-        content = content[:at] + struct.pack("<I", never[0]) + content[at + 4 :]
-    Shelf(root).add("endless", ("model", content))
+    header = gguf.read(box.weights)
+    (rows,) = (tensor for tensor in header.tensors if tensor.name == "token_embd.weight")
+    width = rows.shape[0] * 2
+    assert rows.type == "F16"
+    content = bytearray(box.weights.read_bytes())
+    for mark in ("eos", "eot", "bos"):
+        number = header.metadata[f"tokenizer.ggml.{mark}_token_id"]
+        assert isinstance(number, int)
+        at = header.data_offset + rows.offset + number * width
+        content[at : at + width] = bytes(width)
+    Shelf(root).add("endless", ("model", bytes(content)))

@@ -10,8 +10,8 @@ from prompt_toolkit import PromptSession
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.output import ColorDepth
 
+from paddock.cli.asking import Wish, show_answer, show_statistics
 from paddock.cli.client import Reply
-from paddock.cli.run import Wish, show_answer, show_statistics
 from paddock.cli.surroundings import Surroundings
 from paddock.errors import PaddockError
 
