@@ -222,6 +222,14 @@ def test_num_predict_bounds_the_answer(server: RunningServer) -> None:
         assert answer.lines[-1]["eval_count"] <= count
 
 
+def test_asking_for_no_tokens_reads_the_prompt_and_writes_none(server: RunningServer) -> None:
+    answer = post(server.url, "/api/generate", model="tiny", prompt="Hi", options={"num_predict": 0})
+    assert answer.text == ""
+    assert answer.lines[-1]["done_reason"] == "length"
+    assert answer.lines[-1]["prompt_eval_count"] > 0
+    assert "eval_count" not in answer.lines[-1]
+
+
 def test_stop_words_end_the_answer_and_are_not_part_of_it(server: RunningServer) -> None:
     prompt = "Count from 1 to 9."
     whole = ask(server, prompt, think=False, options={"num_predict": 40})

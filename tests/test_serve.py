@@ -295,3 +295,20 @@ def _refused(server: RunningServer) -> Answer | None:
     finally:
         connection.close()
     return answer if answer.status == 503 else None
+
+
+def test_the_log_of_a_background_server_stays_small_and_has_a_crashes_last_words(tmp_path: Path) -> None:
+    program = """if True:
+        import logging, os, pathlib, sys
+        from paddock import serve
+        serve.log_to(pathlib.Path(sys.argv[1]), debug=False)
+        for number in range(30000):
+            logging.getLogger("paddock.requests").info("%s %d of the server", "x" * 60, number)
+        os.write(2, b"last words, not through logging")
+        """
+    log = tmp_path / "serve.log"
+    subprocess.run([sys.executable, "-c", program, str(log)], check=True, timeout=60)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["serve.log", "serve.log.1"]
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 2.1 * (1 << 20)
+    assert log.read_text().endswith("last words, not through logging")
+    assert "29999 of the server" in log.read_text()

@@ -15,6 +15,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,7 @@ def run(settings: Settings, log_file: Path | None = None) -> int:
 
     Raises CannotListen, and what `background.hold` raises when another server holds the lock.
     """
-    _log_to(log_file, settings.debug)
+    log_to(log_file, settings.debug)
     listener = _listen(settings)
     address = Address("http", settings.host.host, listener.getsockname()[1])
     with contextlib.closing(listener), background.hold(settings, address, log_file):
@@ -73,7 +74,8 @@ def _listen(settings: Settings) -> socket.socket:
         raise CannotListen(
             f"OLLAMA_HOST names {where.host!r}, which is no address: {error.strerror}"
         ) from None
-    family, kind, protocol, _, place = found[0]
+    # `localhost` may mean ::1 first, and clients would knock at 127.0.0.1 in vain.
+    family, kind, protocol, _, place = min(found, key=lambda each: each[0] != socket.AF_INET)
     listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -170,11 +172,12 @@ async def _idle(settings: Settings, activity: Activity, pool: Pool) -> None:
     while (quiet := activity.quiet_for()) < settings.idle_exit:
         await asyncio.sleep(settings.idle_exit - quiet)
         if pool.loaded():
-            activity.last = asyncio.get_running_loop().time()
+            activity.last = time.monotonic()
     log.info("nobody asked for %.0f s: a server in the background ends by itself", settings.idle_exit)
 
 
-def _log_to(log_file: Path | None, debug: bool) -> None:
+def log_to(log_file: Path | None, debug: bool) -> None:
+    """Send the log to a file that is kept small, and whatever is printed too; without one, to stderr."""
     handler = logging.StreamHandler(sys.stderr) if log_file is None else _RotatingWithOutput(log_file)
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%Y-%m-%d %H:%M:%S"))
     logging.basicConfig(handlers=[handler], level=logging.DEBUG if debug else logging.INFO)

@@ -248,7 +248,9 @@ class Inference:
             yield Started(prompt.dropped)
             async for piece in pieces:
                 if piece.end is not None:
-                    yield _last(piece.text, splitter, piece.end, prompt, written, lease.load_ns, begun)
+                    # An engine writes one token even where none was asked for; nobody gets to see it.
+                    end = piece.end if predict else replace(piece.end, output_tokens=0)
+                    yield _last(piece.text, splitter, end, prompt, written, lease.load_ns, begun)
                 elif piece.tokens and predict > 0:
                     written += piece.tokens
                     said = splitter.feed(piece.text) if splitter else Said(content=piece.text)
