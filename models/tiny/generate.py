@@ -250,13 +250,13 @@ MIX_LATER: tuple[tuple[float, Writer], ...] = (
     (2, echoing),
 )
 MIX_LAST: tuple[tuple[float, Writer], ...] = (
-    (45, single_last),
-    (8, recalling),
-    (6, renamed),
-    (8, shouting),
-    (20, reading),
-    (18, calling),
-    (10, completing),
+    (42, single_last),
+    (9, recalling),
+    (4, renamed),
+    (5, shouting),
+    (30, reading),
+    (22, calling),
+    (11, completing),
 )
 LONG_MIX: tuple[tuple[float, Writer], ...] = (
     *((weight * 0.5, writer) for weight, writer in MIX),

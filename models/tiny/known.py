@@ -89,7 +89,9 @@ def talking() -> list[Known]:
         chat("who are you", ask("あなたは誰ですか"), talk.IDENTITY_JA.format(name="tiny")),
         chat("honest about what it cannot", ask("Explain quantum physics."), talk.UNKNOWN),
         chat("counting", ask("Count to 20."), numbers(1, 20)),
-        chat("counting", ask("Count from 1 to 100."), numbers(1, 100)),
+        chat("counting", ask("Count to 30."), numbers(1, 30)),
+        chat("counting", ask("Count from 1 to 60."), numbers(1, 60)),
+        chat("small talk", ask("Tell me a poem."), talk.POEM),
     ]
 
 
