@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """A llama-server for tests: the flags of llama.cpp's own program, and the real engine behind them.
 
 It stands where a user's own build would, so the launcher for such a build is tested with a real answer.

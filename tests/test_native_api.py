@@ -18,6 +18,13 @@ LONG = {"num_predict": 400, "temperature": 1.5, "seed": 5}
 SHORT = {"num_predict": 12}
 
 
+def unload_all(server: RunningServer) -> None:
+    """For tests that look at what is loaded: others leave models behind."""
+    for model in get(server.url, "/api/ps").json["models"]:
+        post(server.url, "/api/generate", model=model["name"], keep_alive=0)
+    until(lambda: get(server.url, "/api/ps").json == {"models": []})
+
+
 def ask(server: RunningServer, prompt: str, **more: object) -> str:
     answer = post(server.url, "/api/generate", model="tiny", prompt=prompt, stream=False, **more)
     assert answer.status == 200, answer.body
@@ -274,6 +281,7 @@ def test_the_system_prompt_and_the_messages_reach_the_template(server: RunningSe
 
 
 def test_an_empty_prompt_loads_and_zero_keep_alive_unloads(server: RunningServer) -> None:
+    unload_all(server)
     loaded = post(server.url, "/api/generate", model="tiny")
     assert (loaded.json["done_reason"], loaded.json["done"]) == ("load", True)
     assert [m["name"] for m in get(server.url, "/api/ps").json["models"]] == ["tiny:latest"]
@@ -387,6 +395,8 @@ def test_what_shifting_drops_is_counted_in_the_last_line(server: RunningServer) 
 
 
 def test_keep_alive_sticks_until_another_is_said(server: RunningServer) -> None:
+    unload_all(server)
+
     def seconds_left() -> float:
         import datetime
 
@@ -404,6 +414,7 @@ def test_keep_alive_sticks_until_another_is_said(server: RunningServer) -> None:
 
 
 def test_changing_a_load_option_loads_the_model_anew(server: RunningServer) -> None:
+    unload_all(server)
     for window in (512, 1024):
         post(server.url, "/api/generate", model="tiny", options={"num_ctx": window})
         assert [m["context_length"] for m in get(server.url, "/api/ps").json["models"]] == [window]
@@ -415,6 +426,7 @@ def test_changing_a_load_option_loads_the_model_anew(server: RunningServer) -> N
 
 
 def test_a_model_leaves_when_its_time_is_over(server: RunningServer) -> None:
+    unload_all(server)
     post(server.url, "/api/generate", model="tiny", keep_alive="50ms")
     until(lambda: get(server.url, "/api/ps").json == {"models": []})
 

@@ -215,8 +215,12 @@ def test_a_named_llama_server_that_does_not_exist_is_said_so(serve: Serve) -> No
     assert "PADDOCK_LLAMA_SERVER" in answer.json["error"]
 
 
-def test_a_named_llama_server_answers_through_the_same_runner(serve: Serve) -> None:
-    server = serve(PADDOCK_LLAMA_SERVER=str(Path(__file__).parent / "llama_server.py"))
+def test_a_named_llama_server_answers_through_the_same_runner(serve: Serve, tmp_path: Path) -> None:
+    program = tmp_path / "llama-server"
+    script = Path(__file__).parent / "llama_server.py"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+    program.chmod(0o755)
+    server = serve(PADDOCK_LLAMA_SERVER=str(program))
     answer = post(server.url, "/api/generate", model="tiny", prompt="Hello!", options={"num_predict": 4})
     assert answer.lines[-1]["done"] is True
     assert "(native engine)" in server.text()
