@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -273,32 +274,24 @@ def test_more_requests_than_slots_wait_and_are_all_answered(serve: Serve) -> Non
 
 def test_a_full_queue_is_a_503_with_the_documented_text(serve: Serve) -> None:
     server = serve(OLLAMA_NUM_PARALLEL="1", OLLAMA_MAX_QUEUE="1")
-    with opened(server.url, "POST", "/api/generate", endless(server)) as first:
+    with opened(server.url, "POST", "/api/generate", endless(server)) as first, ExitStack() as asking:
         assert first.readline()
-        waiting = threading.Thread(
-            target=post,
-            args=(server.url, "/api/generate"),
-            kwargs=endless(server, options={"num_predict": 1}),
-        )
-        waiting.start()
-        refused = until(lambda: _refused(server), 20)
+        refused = until(lambda: _refused(server, asking))
         assert refused.json == {"error": "server busy, please try again.  maximum pending requests exceeded"}
-    waiting.join(30)
 
 
-def _refused(server: RunningServer) -> Answer | None:
+def _refused(server: RunningServer, asking: ExitStack) -> Answer | None:
+    """The answer to one more request, unless it waits in the queue: then it goes on waiting there."""
     body = {"model": "endless", "prompt": "x", "options": {"num_predict": 1}, "stream": False}
     where = urlsplit(server.url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=0.5)
+    asking.callback(connection.close)
+    connection.request("POST", "/api/generate", json.dumps(body))
     try:
-        connection.request("POST", "/api/generate", json.dumps(body))
         response = connection.getresponse()
-        answer = Answer(response.status, {}, response.read())
     except TimeoutError:
         return None
-    finally:
-        connection.close()
-    return answer if answer.status == 503 else None
+    return Answer(response.status, {}, response.read()) if response.status == 503 else None
 
 
 def test_the_log_of_a_background_server_stays_small_and_has_a_crashes_last_words(tmp_path: Path) -> None:
