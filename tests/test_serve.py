@@ -10,7 +10,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -180,7 +179,6 @@ def test_an_engine_killed_before_the_answer_gives_a_status(serve: Serve) -> None
     )
     asking.start()
     (engine,) = until(lambda: server.engines() if "loaded endless" in server.text() else None)
-    time.sleep(0.2)
     os.kill(engine, signal.SIGKILL)
     asking.join(30)
     assert results[0].status == 500

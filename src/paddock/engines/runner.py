@@ -371,7 +371,7 @@ _SHORT = aiohttp.ClientTimeout(total=10)
 
 def _session(place: Endpoint) -> aiohttp.ClientSession:
     # One connection a request: an engine closes idle ones after seconds, and reusing one just then
-    # would lose a request. On a socket of this machine a new one costs 0.1 ms.
+    # would lose a request. On a socket of this machine a new one is cheap.
     connector: aiohttp.BaseConnector = (
         aiohttp.UnixConnector(str(place.socket), limit=0, force_close=True)
         if place.socket
