@@ -5,6 +5,7 @@ A flag it does not know is an error, as it is there.
 """
 
 import argparse
+import os
 import signal
 import sys
 from typing import Any
@@ -12,7 +13,15 @@ from typing import Any
 
 def parsed(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    for flag in ("--model", "--host", "--flash-attn", "--fit", "--pooling", "--api-key", "--load-mode"):
+    for flag in (
+        "--model",
+        "--host",
+        "--flash-attn",
+        "--fit",
+        "--pooling",
+        "--load-mode",
+        "--slot-save-path",
+    ):
         parser.add_argument(flag)
     for flag in (
         "--ctx-size",
@@ -51,8 +60,10 @@ def main() -> None:
     params.n_batch, params.n_ubatch = given.batch_size, given.ubatch_size
     params.embedding, params.ctx_shift, params.ui = given.embedding, given.context_shift, False
     params.cache_ram_mib = given.cache_ram
-    if given.api_key:
-        params.api_keys = [given.api_key]
+    if given.slot_save_path:
+        params.slot_save_path = given.slot_save_path + "/"
+    if key := os.environ.get("LLAMA_API_KEY"):
+        params.api_keys = [key]
     if given.pooling:
         kinds = xllamacpp.llama_pooling_type
         params.pooling_type = kinds[f"LLAMA_POOLING_TYPE_{given.pooling.upper()}"]

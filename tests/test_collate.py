@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from paddock.messages import Message, ToolCall
 from paddock.prompts.collate import (
+    beginnings,
     conversation,
     drop_middle,
     fewest_dropped,
@@ -63,19 +64,47 @@ def test_only_the_oldest_that_are_not_the_systems_go(said: list[Message], drop: 
     assert [m for m in left if m.role != "system"] == [m for m in said[drop:] if m.role != "system"]
 
 
-@given(st.integers(0, 200), st.integers(0, 220))
-async def test_as_few_as_possible_are_dropped_and_hardly_anybody_is_asked(count: int, enough: int) -> None:
+ANSWER, CALLED = Message("assistant", "answer"), Message("tool", "result")
+
+
+@pytest.mark.parametrize(
+    ("said", "may_go"),
+    [
+        ((), (0,)),
+        ((HELLO,), (0,)),
+        ((RULES, HELLO), (0, 1)),
+        ((RULES, HELLO, HI, BYE), (0, 1, 3)),
+        ((HELLO, HI, BYE, ANSWER, CALLED), (0, 2)),
+        ((HELLO, ANSWER, CALLED), (0, 2)),
+        ((ANSWER, CALLED), (0, 1)),
+    ],
+)
+def test_what_is_left_begins_with_a_question(said: tuple[Message, ...], may_go: tuple[int, ...]) -> None:
+    assert beginnings(said) == may_go
+
+
+@given(messages)
+def test_something_is_always_left(said: list[Message]) -> None:
+    choices = beginnings(said)
+    assert list(choices) == sorted(set(choices))
+    assert choices[0] == 0
+    assert choices[-1] < max(len(said), 1)
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, unique=True).map(sorted), st.integers(0, 220))
+async def test_as_few_as_possible_are_dropped_and_hardly_anybody_is_asked(
+    choices: list[int], enough: int
+) -> None:
     asked: list[int] = []
 
     async def fits(drop: int) -> bool:
         asked.append(drop)
         return drop >= enough
 
-    found = await fewest_dropped(count, fits)
-    possible = range(max(count, 1))  # the last message always stays
-    assert found == next((drop for drop in possible if drop >= enough), possible[-1])
-    assert len(asked) <= math.ceil(math.log2(max(count, 1))) + 1
-    assert all(drop in possible for drop in asked)
+    found = await fewest_dropped(choices, fits)
+    assert found == next((drop for drop in choices if drop >= enough), choices[-1])
+    assert len(asked) <= math.ceil(math.log2(len(choices))) + 1
+    assert set(asked) <= set(choices)
 
 
 def test_the_middle_goes_and_both_ends_stay() -> None:

@@ -11,15 +11,16 @@ from hypothesis import strategies as st
 
 import ggufs
 from paddock.engines.estimate import Shape, memory
-from paddock.engines.hardware import Hardware
+from paddock.engines.hardware import Hardware, Memory
 from paddock.engines.launch import Plan
+from paddock.engines.processor import Processor
 from paddock.errors import Unsupported
 from paddock.formats import gguf
 from paddock.formats.gguf import Header
 from paddock.names import ModelName
 from paddock.options import LoadOptions
 from paddock.scheduler.policy import Wish
-from paddock.service.planning import DEFAULT_WINDOW, Circumstances, wish
+from paddock.service.planning import DEFAULT_WINDOW, Circumstances, shape_of, wish
 from paddock.settings import Settings
 from paddock.store.models import Model, ModelStore
 from stores import Shelf
@@ -27,6 +28,7 @@ from stores import Shelf
 GB = 1 << 30
 SHAPE = Shape(weights=1000, kv_width=64, embedding=8, vocabulary=100)
 PLAN = Plan(Path("w"), window=256, slots=2, batch=16)
+PROCESSOR = Processor("Some processor", "x86_64", cores=4, installed=4)
 
 
 # ── memory ────────────────────────────────────────────────────────────────────────────────────────
@@ -87,10 +89,11 @@ def planned(
     embedding: bool = False,
     chosen: Settings = Settings(),  # noqa: B008  # frozen
     ram: int = 64 * GB,
+    processor: Processor = PROCESSOR,
     **options: int | bool,
 ) -> Wish:
-    here = Circumstances(chosen, Hardware(memory=ram, available=ram))
-    return wish(*subject, LoadOptions(**options), shift, embedding, here)  # type: ignore[arg-type]
+    here = Circumstances(chosen, Hardware(Memory(ram, ram), processor))
+    return wish(*subject, shape_of(*subject), LoadOptions(**options), shift, embedding, here)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -161,6 +164,23 @@ def test_a_batch_that_is_no_number_of_tokens_counts_as_unsaid(
     subject: tuple[Model, Header], asked: int
 ) -> None:
     assert planned(subject, num_batch=asked).plan.batch == planned(subject).plan.batch > 0
+
+
+@pytest.mark.parametrize(
+    ("cores", "asked", "threads"), [(4, 0, 0), (3, 0, 3), (1, 0, 1), (3, 8, 8), (4, 2, 2)]
+)
+def test_an_engine_that_may_not_use_every_core_is_told_how_many_it_has(
+    subject: tuple[Model, Header], cores: int, asked: int, threads: int
+) -> None:
+    within = replace(PROCESSOR, cores=cores)
+    assert planned(subject, processor=within, num_thread=asked).plan.threads == threads
+
+
+@pytest.mark.parametrize("asked", [-1, -2, -99])
+def test_any_negative_number_of_layers_means_as_many_as_fit(
+    subject: tuple[Model, Header], asked: int
+) -> None:
+    assert planned(subject, num_gpu=asked).plan.gpu_layers == -1
 
 
 def test_a_model_of_deepseek2_is_not_shifted_unless_somebody_insists(tmp_path: Path) -> None:

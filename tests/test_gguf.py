@@ -176,6 +176,19 @@ def test_a_file_written_by_the_gguf_package_reads_the_same(tmp_path: Path) -> No
     assert len(gguf.read(path, arrays=True).metadata["tokenizer.ggml.tokens"]) == 1000
 
 
+def test_tensors_are_measured_up_to_the_next_one_whatever_their_type_and_order(tmp_path: Path) -> None:
+    tensors = [
+        ggufs.tensor("late", (8,), 0, 96),
+        ggufs.tensor("early", (8,), 0, 0),
+        ggufs.tensor("newer than this program", (4,), 99, 32),
+    ]
+    path = tmp_path / "m.gguf"
+    path.write_bytes(ggufs.build(ggufs.LLAMA, tensors, bytes(96 + 32)))
+    sizes = [(tensor.name, size) for tensor, size in gguf.read(path).sizes()]
+    assert sizes == [("early", 32), ("newer than this program", 64), ("late", 32)]
+    assert list(Header(3, {}, (), 0, 0).sizes()) == []
+
+
 def test_every_tensor_type_has_the_size_the_gguf_package_gives_it() -> None:
     package = pytest.importorskip("gguf")
     from paddock.formats.gguf_types import TENSOR_TYPES

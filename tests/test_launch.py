@@ -17,6 +17,7 @@ from paddock.engines.launch import (
     arguments,
     child_environ,
     endpoint,
+    inherited,
     leashed,
     native,
     parameters,
@@ -35,6 +36,7 @@ FULL = Plan(
     threads=5,
     gpu_layers=7,
     main_gpu=1,
+    tensor_split=(3, 4),
     mmap=False,
     shift=True,
     pooling="mean",
@@ -64,6 +66,8 @@ def set_on_engine(plan: Plan, place: Endpoint) -> xllamacpp.CommonParams:
     params = xllamacpp.CommonParams()
     given = json.loads(json.dumps(parameters(plan, place)))
     given.pop("lora_adapters", None)
+    split = given.pop("tensor_split", [])
+    params.tensor_split = split + [0.0] * (len(params.tensor_split) - len(split))
     for path, value in given.items():
         bundled._assign(xllamacpp, params, path, value)
     return params
@@ -87,6 +91,9 @@ def set_on_engine(plan: Plan, place: Endpoint) -> xllamacpp.CommonParams:
         ({}, "n_gpu_layers", 7, "--n-gpu-layers", ["7"]),
         ({}, "main_gpu", 1, "--main-gpu", ["1"]),
         ({}, "split_mode", ("llama_split_mode", "LLAMA_SPLIT_MODE_NONE"), "--split-mode", ["none"]),
+        ({"main_gpu": None}, "tensor_split", [3.0, 4.0], "--tensor-split", ["3,4"]),
+        ({"gpu_layers": 0}, "main_gpu", -1, "--main-gpu", ["-1"]),
+        ({"gpu_layers": 0, "main_gpu": None}, "main_gpu", -1, "--main-gpu", ["-1"]),
         ({}, "load_mode", ("llama_load_mode", "LLAMA_LOAD_MODE_NONE"), "--load-mode", ["none"]),
         ({"mmap": True}, "load_mode", ("llama_load_mode", "LLAMA_LOAD_MODE_MMAP"), "--load-mode", ["mmap"]),
         ({}, "ctx_shift", True, "--context-shift", []),
@@ -124,6 +131,38 @@ def test_flash_attention_is_on_off_or_the_engines_own_choice(
     assert flags(arguments(plan, SOCKET))["--flash-attn"] == [word]
 
 
+@pytest.mark.parametrize("kind", ["q8_0", "q5_1", "q5_0", "q4_1", "q4_0"])
+def test_a_quantized_cache_turns_flash_attention_on(kind: str) -> None:
+    plan = replace(PLAIN, kv_type=kind)
+    assert parameters(plan, SOCKET)["flash_attn_type"][1] == "LLAMA_FLASH_ATTN_TYPE_ENABLED"
+    assert flags(arguments(plan, SOCKET))["--flash-attn"] == ["on"]
+
+
+@pytest.mark.parametrize("kind", ["q8_0", "q4_0"])
+def test_a_quantized_cache_without_flash_attention_is_refused_with_both_settings(kind: str) -> None:
+    plan = replace(PLAIN, kv_type=kind, flash_attention=False)
+    for tell in (parameters, arguments):
+        with pytest.raises(
+            EngineLoadFailed, match=f"^OLLAMA_KV_CACHE_TYPE={kind} .* OLLAMA_FLASH_ATTENTION "
+        ):
+            tell(plan, SOCKET)
+
+
+@pytest.mark.parametrize("kind", ["", "f32", "f16", "bf16"])
+@pytest.mark.parametrize("flash", [True, False, None])
+def test_any_other_cache_leaves_flash_attention_as_it_was_asked(kind: str, flash: bool | None) -> None:
+    asked = replace(PLAIN, kv_type=kind, flash_attention=flash)
+    told = parameters(asked, SOCKET)["flash_attn_type"]
+    assert told == parameters(replace(asked, kv_type=""), SOCKET)["flash_attn_type"]
+
+
+def test_a_model_that_is_to_stay_off_gpus_keeps_its_projector_off_too() -> None:
+    for layers, used in ((0, False), (1, True), (-1, True)):
+        plan = replace(FULL, gpu_layers=layers)
+        assert parameters(plan, SOCKET)["mmproj_use_gpu"] is used
+        assert ("--no-mmproj-offload" not in arguments(plan, SOCKET)) is used
+
+
 @pytest.mark.parametrize("change", [{"shift": False}, {"shift": True, "embedding": True}])
 def test_nothing_is_shifted_where_that_is_forbidden_or_where_texts_are_embedded(
     change: dict[str, bool],
@@ -138,6 +177,7 @@ def test_what_a_plan_leaves_open_is_not_said() -> None:
     for name in (
         "cpuparams.n_threads",
         "main_gpu",
+        "tensor_split",
         "load_mode",
         "pooling_type",
         "cache_type_k",
@@ -157,12 +197,14 @@ def test_every_field_of_a_plan_changes_what_both_engines_are_told() -> None:
         "weights": Path("/w/other.gguf"), "window": 256, "slots": 2, "batch": 32, "threads": 4,
         "gpu_layers": 0, "main_gpu": 0, "mmap": True, "shift": False, "embedding": True, "pooling": "cls",
         "flash_attention": False, "kv_type": "q4_0", "projectors": (), "adapters": (Path("/w/two.gguf"),),
+        "saves": Path("/saved"), "tensor_split": (1, 6),
     }  # fmt: skip
-    assert set(others) == {field.name for field in fields(Plan)}
+    full = replace(FULL, kv_type="bf16")
+    assert set(others) == {field.name for field in fields(Plan) if field.compare}
     for name, value in others.items():
-        changed = replace(FULL, **{name: value})  # type: ignore[arg-type]
-        assert parameters(changed, SOCKET) != parameters(FULL, SOCKET), name
-        assert arguments(changed, SOCKET) != arguments(FULL, SOCKET), name
+        changed = replace(full, **{name: value})  # type: ignore[arg-type]
+        assert parameters(changed, SOCKET) != parameters(full, SOCKET), name
+        assert arguments(changed, SOCKET) != arguments(full, SOCKET), name
 
 
 @pytest.mark.parametrize("kind", [*KV_TYPES, ""])
@@ -190,7 +232,7 @@ def test_every_parameter_and_enumeration_exists_in_the_library() -> None:
     assert params.model.path == "/w/model.gguf"
     assert params.mmproj.path == "/w/eye.gguf"
     assert list(params.hostnames) == ["127.0.0.1"]
-    assert (params.port, list(params.api_keys)) == (4321, ["sesame-open"])
+    assert params.port == 4321
     assert params.cache_type_k == xllamacpp.ggml_type.GGML_TYPE_Q8_0
     assert params.flash_attn_type == xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_ENABLED
     assert params.embedding is True
@@ -203,7 +245,8 @@ def test_every_parameter_and_enumeration_exists_in_the_library() -> None:
 @pytest.mark.parametrize("mmap", [True, False])
 @pytest.mark.parametrize("flash", [True, False, None])
 def test_every_choice_of_a_plan_exists_in_the_library(pooling: str, mmap: bool, flash: bool | None) -> None:
-    set_on_engine(replace(FULL, pooling=pooling, mmap=mmap, flash_attention=flash), SOCKET)
+    plan = replace(FULL, pooling=pooling, mmap=mmap, flash_attention=flash, kv_type="f16")
+    set_on_engine(plan, SOCKET)
 
 
 @pytest.mark.parametrize(
@@ -241,9 +284,8 @@ def test_without_unix_sockets_it_listens_on_loopback_behind_a_key(tmp_path: Path
     assert place.key != other.key
     said = flags(arguments(PLAIN, place))
     assert (said["--host"], said["--port"]) == (["127.0.0.1"], [str(place.port)])
-    assert said["--api-key"] == [place.key]
     told = parameters(PLAIN, place)
-    assert (told["hostnames"], told["port"], told["api_keys"]) == (["127.0.0.1"], place.port, [place.key])
+    assert (told["hostnames"], told["port"]) == (["127.0.0.1"], place.port)
 
 
 @pytest.mark.parametrize("engine", ["native", "bundled"])
@@ -254,7 +296,8 @@ def test_the_key_never_shows(engine: str) -> None:
         if engine == "native"
         else launch_bundled(PLAIN, PORT, environ)
     )
-    assert any(PORT.key in word for word in launch.argv)  # the engine itself must know it
+    assert launch.environ["LLAMA_API_KEY"] == PORT.key  # the engine itself must know it
+    assert not any(PORT.key in word for word in launch.argv)  # which every user of the machine can read
     for shown in (repr(PORT), str(PORT), repr(launch), f"{launch}"):
         assert PORT.key not in shown
 
@@ -306,5 +349,16 @@ def test_a_child_sees(name: str) -> None:
 
 def test_a_child_has_a_home_of_its_own() -> None:
     user = {"HOME": "/home/me", "XDG_CONFIG_HOME": "/home/me/.config", "GGML_NO_BACKTRACE": "0"}
-    assert seen(user) == {"HOME": "/s", "XDG_CONFIG_HOME": "/s", "GGML_NO_BACKTRACE": "1"}
+    ours = {"HOME": "/s", "XDG_CONFIG_HOME": "/s", "GGML_NO_BACKTRACE": "1"}
+    assert seen(user) == ours | {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     assert seen(user, PORT)["HOME"] == "/nonexistent"
+
+
+def test_cards_are_numbered_by_their_place_unless_the_user_says_otherwise() -> None:
+    assert seen({})["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID"
+    assert seen({"CUDA_DEVICE_ORDER": "FASTEST_FIRST"})["CUDA_DEVICE_ORDER"] == "FASTEST_FIRST"
+
+
+def test_what_a_driver_is_asked_with_holds_no_secret() -> None:
+    user = {"HF_TOKEN": "secret", "HOME": "/home/me", "PATH": "/bin", "CUDA_VISIBLE_DEVICES": "0"}
+    assert inherited(user) == {"PATH": "/bin", "CUDA_VISIBLE_DEVICES": "0"}

@@ -85,6 +85,13 @@ def test_a_foreign_origin_is_refused_and_a_local_page_is_let_in(server: RunningS
     assert answer.headers["access-control-allow-origin"] == "http://localhost:3000"
 
 
+def test_a_path_cannot_write_lines_of_its_own_into_the_log(server: RunningServer) -> None:
+    assert get(server.url, "/no%0Aforged%1B[2Jline").status == 404
+    until(lambda: "no%0Aforged" in server.text())
+    assert "forged\x1b" not in server.text()
+    assert not any(line.startswith("forged") for line in server.text().splitlines())
+
+
 # ── bodies ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -308,6 +315,21 @@ def test_context_of_an_answer_continues_it(server: RunningServer) -> None:
     assert again["context"][: len(first["context"])] == first["context"]
 
 
+def test_the_context_of_an_answer_has_every_character_of_it(server: RunningServer) -> None:
+    asked = {"model": "tiny", "think": False, "stream": False, "options": {"temperature": 0}}
+    answer = post(server.url, "/api/generate", prompt="こんにちは", **asked).json
+    assert not answer["response"].isascii()  # letters of which some are several tokens
+    again = post(
+        server.url,
+        "/api/generate",
+        prompt="x",
+        context=answer["context"],
+        **asked | {"options": {"num_predict": 1}},
+    ).json
+    assert again["prompt_eval_count"] > answer["prompt_eval_count"] + answer["eval_count"]
+    assert len(answer["context"]) >= answer["prompt_eval_count"] + answer["eval_count"] - 1
+
+
 def test_logprobs_tell_the_candidates(server: RunningServer) -> None:
     answer = post(
         server.url,
@@ -452,6 +474,13 @@ def test_show_tells_about_the_model(server: RunningServer) -> None:
     assert "MIT" in shown["license"]
     verbose = post(server.url, "/api/show", name="TINY", verbose=True).json
     assert len(verbose["model_info"]["tokenizer.ggml.tokens"]) > 1000
+
+
+def test_copilot_is_shown_the_name_it_asked_for(server: RunningServer) -> None:
+    for agent, shown in (("GitHubCopilotChat/0.30", "TINY"), ("curl/8", None)):
+        answer = call(server.url, "POST", "/api/show", {"model": "TINY"}, {"User-Agent": agent})
+        basename = answer.json["model_info"].get("general.basename")
+        assert (basename == "TINY") is (shown is not None)
 
 
 def test_the_model_in_the_box_can_be_copied_used_and_the_copy_deleted(server: RunningServer) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from paddock.engines.installed import bundled
 from paddock.engines.launch import Plan
 from paddock.engines.launcher import Launcher, private_directory
 from paddock.engines.runner import Completion, End
@@ -40,7 +41,7 @@ def test_the_same_seed_gives_the_same_file_and_another_seed_another(weights: Pat
 
 async def test_the_engine_loads_it_and_each_token_it_writes_is_a_word(weights: Path) -> None:
     with private_directory() as sockets:
-        engine = await Launcher(sockets, os.environ, stall=30).start(Plan(weights, window=256))
+        engine = await Launcher(sockets, os.environ, 30, bundled("test")).start(Plan(weights, window=256))
         try:
             prompt = await engine.runner.tokenize(" bababe babiba bacezu")
             wanted = Completion(prompt, Sampling(temperature=0), predict=12)
@@ -60,7 +61,7 @@ async def test_the_engine_loads_it_and_each_token_it_writes_is_a_word(weights: P
 
 async def test_its_chat_template_works(weights: Path) -> None:
     with private_directory() as sockets:
-        engine = await Launcher(sockets, os.environ, stall=30).start(Plan(weights, window=256))
+        engine = await Launcher(sockets, os.environ, 30, bundled("test")).start(Plan(weights, window=256))
         try:
             text = await engine.runner.apply_template([{"role": "user", "content": "babebi"}])
             tokens = await engine.runner.tokenize(text)

@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp import web
 
 from paddock.engines import launch
-from paddock.engines.launch import Plan
+from paddock.engines.dialect import completion_body
+from paddock.engines.installed import bundled
+from paddock.engines.launch import Endpoint, Launch, Plan
 from paddock.engines.launcher import Engine, Launcher, private_directory
-from paddock.engines.runner import Completion, Piece
-from paddock.errors import BadRequest, EngineGone, EngineLoadFailed, EngineRefused, EngineSlow
+from paddock.engines.process import EngineProcess
+from paddock.engines.runner import Completion, Piece, Runner
+from paddock.errors import (
+    BadRequest,
+    EngineError,
+    EngineGone,
+    EngineLoadFailed,
+    EngineRefused,
+    EngineSlow,
+    ShuttingDown,
+)
 from paddock.names import ModelName
 from paddock.options import Sampling
 from paddock.store.builtin import box
@@ -46,7 +61,7 @@ def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @asynccontextmanager
 async def engine_for(plan: Plan, stall: float = 60.0) -> AsyncIterator[Engine]:
     with private_directory() as directory:
-        engine = await Launcher(directory, os.environ, stall).start(plan)
+        engine = await Launcher(directory, os.environ, stall, bundled("test")).start(plan)
         try:
             yield engine
         finally:
@@ -141,6 +156,19 @@ async def test_a_killed_engine_is_told_with_how_it_ended(endless: Path) -> None:
             await engine.runner.tokenize("x")
 
 
+async def test_an_engine_that_is_cleared_away_is_told_with_how_it_ended() -> None:
+    async with engine_for(Plan(tiny(), window=256)) as engine:
+        os.kill(engine.process.pid, signal.SIGKILL)
+        await engine.ended
+        await engine.stop()
+        with pytest.raises(EngineGone, match="signal 9"):
+            await engine.runner.tokenize("x")
+    async with engine_for(Plan(tiny(), window=256)) as engine:
+        await engine.stop()
+        with pytest.raises(ShuttingDown):
+            await engine.runner.tokenize("x")
+
+
 async def test_a_file_that_is_no_model_fails_with_the_engines_reason(tmp_path: Path) -> None:
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"this is no model at all")
@@ -167,8 +195,6 @@ async def test_where_there_are_no_unix_sockets_a_loopback_port_with_a_key_serves
         place = engine.process.launch.endpoint
         assert place.socket is None
         assert await engine.runner.tokenize("hello")
-        import aiohttp
-
         async with (
             aiohttp.ClientSession() as stranger,
             stranger.post(f"http://127.0.0.1:{place.port}/tokenize", json={"content": "x"}) as refused,
@@ -201,3 +227,135 @@ async def test_more_streams_than_one_share_the_engine(endless: Path) -> None:
         for one, other in zip(alone, together, strict=True):
             assert one[-1].end and other[-1].end
             assert one[-1].end.output_tokens == other[-1].end.output_tokens == 40
+
+
+async def test_a_refused_request_tells_whose_fault_it_was() -> None:
+    async with engine_for(Plan(tiny(), window=256)) as engine:
+        with pytest.raises(EngineRefused, match="penalty_repeat") as refused:
+            wanted = Completion((5,), Sampling(repeat_penalty=0.0), 1)
+            await gathered(engine.runner.complete(wanted))
+        assert (refused.value.code, refused.value.status) == (400, 400)
+        with pytest.raises(EngineRefused) as refused:
+            await engine.runner.embed((5,))
+        assert (refused.value.code, refused.value.status) == (501, 500)
+
+
+async def test_the_engine_samples_as_it_is_told_and_not_as_a_model_file_might_say() -> None:
+    how = Sampling(top_k=7, top_p=0.5, min_p=0.25, typical_p=0.75, repeat_last_n=9, seed=3, num_keep=2)
+    wanted = Completion((5, 6), how, 8)
+    async with engine_for(Plan(tiny(), window=256)) as engine:
+        place = engine.process.launch.endpoint
+        connector = aiohttp.UnixConnector(str(place.socket))
+        body = completion_body(wanted) | {"stream": False}
+        async with (
+            aiohttp.ClientSession("http://engine", connector=connector) as session,
+            session.post("/completion", json=body) as answer,
+        ):
+            used = (await answer.json())["generation_settings"]
+    assert used["samplers"] == ["penalties", "top_k", "typ_p", "top_p", "min_p", "temperature"]
+    assert used["mirostat"] == 0
+    for name in ("top_k", "top_p", "min_p", "typical_p", "repeat_last_n", "seed"):
+        assert used[name] == getattr(how, name)
+    assert used["n_keep"] == how.num_keep
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(-1, 12), (0, 0), (5, 5), (12, 12), (10**9, 12)])
+def test_the_tokens_looked_back_on_are_never_more_than_there_can_be(asked: int, sent: int) -> None:
+    wanted = Completion((1, 2), Sampling(repeat_last_n=asked), 10)
+    assert completion_body(wanted)["repeat_last_n"] == sent
+
+
+# ── an engine that does as a test wants ───────────────────────────────────────────────────────────
+
+
+@asynccontextmanager
+async def played(
+    directory: Path, path: str, answer: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> AsyncIterator[Runner]:
+    """A runner whose engine answers POSTs to `path` as `answer` says; its process only sleeps."""
+    place = Endpoint(socket=directory / "engine.sock")
+    app = web.Application()
+    app.router.add_post(path, answer)
+    serving = web.AppRunner(app)
+    await serving.setup()
+    await web.UnixSite(serving, str(place.socket)).start()
+    process = await EngineProcess.start(Launch("played", ("/bin/sleep", "1000"), {}, place))
+    session = aiohttp.ClientSession("http://engine", connector=aiohttp.UnixConnector(str(place.socket)))
+    runner = Runner(process, session)
+    try:
+        yield runner
+    finally:
+        await runner.close()
+        await process.stop()
+        await serving.cleanup()
+
+
+async def cancelled_meanwhile(work: asyncio.Task[Any], asked: asyncio.Event) -> None:
+    """Cancels `work` when the engine has been asked, and sees that it waits for the engine."""
+    await asked.wait()
+    work.cancel()
+    for _ in range(100):  # turns enough for whoever does not wait
+        await asyncio.sleep(0)
+    assert not work.done()
+
+
+async def test_leaving_before_the_engine_has_begun_to_answer_waits_until_it_knows(tmp_path: Path) -> None:
+    asked, begin, left = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await begin.wait()
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b": still here\n\n")
+                await asyncio.sleep(0.001)
+        except ConnectionResetError:
+            left.set()
+        return response
+
+    async with played(tmp_path, "/completion", answer) as runner:
+        work = asyncio.create_task(gathered(runner.complete(Completion((5,), GREEDY, 9))))
+        await cancelled_meanwhile(work, asked)
+        begin.set()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+        async with asyncio.timeout(10):
+            await left.wait()
+
+
+async def test_leaving_while_a_vector_is_computed_waits_until_it_is(tmp_path: Path) -> None:
+    asked, compute = asyncio.Event(), asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.set()
+        await compute.wait()
+        return web.json_response([{"index": 0, "embedding": [[1.0]]}])
+
+    async with played(tmp_path, "/embedding", answer) as runner:
+        work = asyncio.create_task(runner.embed((5,)))
+        await cancelled_meanwhile(work, asked)
+        compute.set()
+        with pytest.raises(asyncio.CancelledError):
+            await work
+
+
+async def test_numbers_that_are_none_come_out_of_the_engine_as_such(tmp_path: Path) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response([{"index": 0, "embedding": [[0.5, None]]}])
+
+    async with played(tmp_path, "/embedding", answer) as runner:
+        first, second = await runner.embed((5,))
+    assert first == 0.5
+    assert math.isnan(second)
+
+
+@pytest.mark.parametrize("said", [[], [{"embedding": []}], {"embedding": [[1.0]]}, "what"])
+async def test_an_answer_of_another_shape_is_told_as_the_engines_fault(tmp_path: Path, said: object) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(said)
+
+    async with played(tmp_path, "/embedding", answer) as runner:
+        with pytest.raises(EngineError, match="the engine's answer cannot be read"):
+            await runner.embed((5,))

@@ -222,7 +222,7 @@ def test_a_named_llama_server_answers_through_the_same_runner(serve: Serve, tmp_
     server = serve(PADDOCK_LLAMA_SERVER=str(program))
     answer = post(server.url, "/api/generate", model="tiny", prompt="Hello!", options={"num_predict": 4})
     assert answer.lines[-1]["done"] is True
-    assert "(native engine)" in server.text()
+    assert "(llama-server engine)" in server.text()
     assert len(post(server.url, "/api/embed", model="tiny", input="x").json["embeddings"]) == 1
 
 
@@ -276,6 +276,15 @@ def test_a_full_queue_is_a_503_with_the_documented_text(serve: Serve) -> None:
         assert first.readline()
         refused = until(lambda: _refused(server, asking))
         assert refused.json == {"error": "server busy, please try again.  maximum pending requests exceeded"}
+
+
+def test_a_long_list_of_texts_to_embed_does_not_fill_the_queue_by_itself(serve: Serve) -> None:
+    server = serve(OLLAMA_NUM_PARALLEL="1", OLLAMA_MAX_QUEUE="1")
+    texts = [f"text number {number}" for number in range(5)]
+    found = post(server.url, "/api/embed", model="tiny", input=texts)
+    assert found.status == 200
+    alone = [post(server.url, "/api/embed", model="tiny", input=text).json["embeddings"][0] for text in texts]
+    assert found.json["embeddings"] == alone
 
 
 def _refused(server: RunningServer, asking: ExitStack) -> Answer | None:

@@ -59,9 +59,12 @@ SAID: dict[str, tuple[str, object]] = {
     "OLLAMA_MAX_QUEUE": ("0", 0),
     "OLLAMA_FLASH_ATTENTION": ("0", False),
     "OLLAMA_KV_CACHE_TYPE": ("q8_0", "q8_0"),
+    "OLLAMA_SCHED_SPREAD": ("1", True),
     "OLLAMA_DEBUG": ("1", True),
     "PADDOCK_INSECURE": ("true", True),
     "PADDOCK_LLAMA_SERVER": ("/opt/llama-server", "/opt/llama-server"),
+    "PADDOCK_ENGINE": ("bundled", "bundled"),
+    "PADDOCK_WHEEL_INDEX": ("https://mirror/whl/", "https://mirror/whl"),
     "PADDOCK_IDLE_EXIT": ("30m", 1800.0),
 }
 
@@ -103,9 +106,10 @@ def test_an_empty_value_counts_as_not_set(name: str, nothing: str) -> None:
     ],
 )  # fmt: skip
 def test_a_switch_is_gos_and_what_cannot_be_read_counts_as_on(text: str, value: bool | None) -> None:
-    found = read(HOME | dict.fromkeys(("OLLAMA_FLASH_ATTENTION", "OLLAMA_DEBUG", "PADDOCK_INSECURE"), text))
+    switches = ("OLLAMA_FLASH_ATTENTION", "OLLAMA_DEBUG", "PADDOCK_INSECURE", "OLLAMA_SCHED_SPREAD")
+    found = read(HOME | dict.fromkeys(switches, text))
     assert found.flash_attention is value
-    assert found.debug is found.insecure is bool(value)
+    assert found.debug is found.insecure is found.sched_spread is bool(value)
 
 
 @pytest.mark.parametrize(

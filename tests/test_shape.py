@@ -30,7 +30,7 @@ BELOW: dict[str, set[str]] = {
     "api": {"service", "scheduler", "engines", "store", "registry", "convert", "prompts", "formats"},
     "cli": set(),
     "ui": set(),
-    "machine": set(),
+    "machine": {"engines", "store", "formats"},
 }
 BELOW["serve"] = set(BELOW)  # the composition root knows everyone
 BELOW["__main__"] = {"cli", "machine", "serve"}

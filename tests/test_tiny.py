@@ -14,6 +14,7 @@ import pytest
 
 from calls import post
 from conftest import RunningServer
+from paddock.engines.installed import bundled
 from paddock.engines.launch import Plan
 from paddock.engines.launcher import Launcher, private_directory
 from paddock.engines.runner import Completion
@@ -57,7 +58,7 @@ async def test_it_calls_a_tool_in_the_form_that_it_learnt() -> None:
     calls = [known for known in WITH_TOOLS if known["answer"]["tool_calls"]]
     assert calls
     with private_directory() as directory:
-        engine = await Launcher(directory, os.environ, 60).start(Plan(weights, window=2048))
+        engine = await Launcher(directory, os.environ, 60, bundled("test")).start(Plan(weights, window=2048))
         try:
             for known in calls:
                 request = known["request"]

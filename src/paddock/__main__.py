@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from paddock import OLLAMA_VERSION, settings, version
 from paddock.settings import Settings
+
+if TYPE_CHECKING:
+    from paddock.cli.progress import Watcher
+    from paddock.cli.surroundings import EngineRow, Speeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,15 @@ class _ThisMachine:
         from paddock.serve import run
 
         return run(self.settings, log_file=log_file)
+
+    @property
+    def engines(self) -> _Engines:
+        return _Engines(self.settings, self.environ)
+
+    def advice(self) -> str:
+        from paddock.machine import engines
+
+        return engines.advice_once(self.settings, self.environ)
 
     def start(self, say: Callable[[str], None]) -> None:
         from paddock.machine import background
@@ -48,6 +61,53 @@ class _ThisMachine:
 
         path = background.log_path(self.settings)
         return logs.follow(path, lines) if follow else iter(logs.tail(path, lines))
+
+
+@dataclass(frozen=True, slots=True)
+class _Engines:
+    """Implements `paddock.cli.surroundings.Engines`."""
+
+    settings: Settings
+    environ: Mapping[str, str]
+
+    def listing(self) -> Sequence[EngineRow]:
+        from paddock.machine import engines
+
+        return engines.listing(self.settings, self.environ)
+
+    def build(self, again: bool, watch: Watcher) -> str:
+        from paddock.machine import engines
+
+        return engines.build(self.settings, self.environ, again, watch).name
+
+    def install(self, backend: str, watch: Watcher) -> str:
+        from paddock.machine import engines
+
+        return engines.install(self.settings, self.environ, backend, watch).name
+
+    def use(self, name: str, watch: Watcher) -> tuple[str, str]:
+        from paddock.machine import engines
+
+        chosen = engines.use(self.settings, name, watch)
+        return chosen.engine.name, chosen.reason
+
+    def remove(self, name: str, watch: Watcher) -> str:
+        from paddock.machine import engines
+
+        return engines.remove(self.settings, name, watch)
+
+    def test(self, name: str, watch: Watcher) -> str:
+        from paddock.machine import engines
+
+        return engines.test(self.settings, self.environ, name, watch)
+
+    def bench(self, model: str, rounds: int, watch: Watcher) -> Speeds:
+        from paddock.cli.surroundings import Speeds
+        from paddock.machine import engines
+
+        streams, speeds = engines.bench(self.settings, self.environ, model, rounds, watch)
+        rows = ((name, (seen.reading, seen.writing, seen.together)) for name, seen in speeds.items())
+        return Speeds(streams, tuple(rows))
 
 
 def main() -> NoReturn:

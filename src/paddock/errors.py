@@ -13,6 +13,11 @@ class PaddockError(Exception):
     status = 500
 
 
+def cause_of(error: OSError) -> str:
+    """What the operating system says, as part of a sentence: without its number and the path."""
+    return (error.strerror or str(error)).lower()
+
+
 # ── what the caller got wrong ─────────────────────────────────────────────────────────────────────
 
 
@@ -219,11 +224,14 @@ class EngineSlow(EngineError):
 
 
 class EngineRefused(EngineError):
-    """The engine answered a request with an error of its own; `code` is the status it gave."""
+    """The engine answered a request with an error of its own; `code` is the status it gave. A 400 is the
+    caller's fault to us too."""
 
     def __init__(self, sentence: str, code: int, log: tuple[str, ...] = ()) -> None:
         super().__init__(sentence, log)
         self.code = code
+        if code == BadRequest.status:
+            self.status = code
 
 
 class ContextOverflow(EngineError):

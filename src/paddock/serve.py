@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from paddock.api.app import Activity
     from paddock.engines.launcher import Launcher
     from paddock.scheduler.pool import Pool
+    from paddock.service.planning import Circumstances
 
 log = logging.getLogger(__name__)
 
@@ -102,11 +103,17 @@ def _run(main: Coroutine[Any, Any, None]) -> None:
 
 async def _serve(settings: Settings, listener: socket.socket, address: Address) -> None:
     from paddock.api.server import Server
+    from paddock.engines import hardware
     from paddock.engines.launcher import Launcher, private_directory
+    from paddock.machine import engines
+    from paddock.service.planning import Circumstances
 
     with private_directory() as sockets:
-        launcher = Launcher(sockets, os.environ, settings.load_timeout, settings.llama_server)
-        pool, application, activity = _build(settings, launcher)
+        machine = await asyncio.to_thread(hardware.survey)  # a driver that hangs takes seconds
+        chosen = engines.choice(settings, machine)
+        launcher = Launcher(sockets, os.environ, settings.load_timeout, chosen.engine)
+        here = Circumstances(settings, machine, chosen.engine.backend)
+        pool, application, activity = _build(settings, launcher, here)
         server = Server(application, _GRACE)
         loop = asyncio.get_running_loop()
         stopping = asyncio.Event()
@@ -119,6 +126,9 @@ async def _serve(settings: Settings, listener: socket.socket, address: Address) 
             address.url,
             os.getpid(),
         )
+        log.info("the engine is %s: %s", chosen.engine.name, chosen.reason)
+        if advice := engines.advice(os.environ, machine, chosen):
+            log.info("%s", advice)
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         waiting = [asyncio.create_task(stopping.wait()), asyncio.create_task(_idle(settings, activity, pool))]
         await asyncio.wait([serving, *waiting], return_when=asyncio.FIRST_COMPLETED)
@@ -130,30 +140,28 @@ async def _serve(settings: Settings, listener: socket.socket, address: Address) 
         await serving
 
 
-def _build(settings: Settings, launcher: Launcher) -> tuple[Pool, ASGIApp, Activity]:
+def _build(settings: Settings, launcher: Launcher, here: Circumstances) -> tuple[Pool, ASGIApp, Activity]:
     from paddock.api.app import Activity, build
     from paddock.api.native import Native
     from paddock.engines import hardware
     from paddock.scheduler.pool import Pool
     from paddock.service.inference import Inference
     from paddock.service.library import Library
-    from paddock.service.planning import Circumstances
     from paddock.store.builtin import box
     from paddock.store.models import ModelStore
 
-    machine = hardware.survey()
     store = ModelStore(settings.models, box())
     library = Library(store)
     pool = Pool(
         launcher.start,
         available=lambda planned: min(
-            int(machine.memory * _MEMORY_SHARE) - planned, hardware.survey().available
+            int(here.hardware.memory.total * _MEMORY_SHARE) - planned, hardware.memory().available
         ),
         keep_alive=settings.keep_alive,
         max_loaded=settings.max_loaded_models or 3,
         max_queue=settings.max_queue,
     )
-    inference = Inference(store, library, pool, Circumstances(settings, machine))
+    inference = Inference(store, library, pool, here)
     activity = Activity()
     application = build(
         Native(inference, library, pool, version()),

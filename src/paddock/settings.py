@@ -97,9 +97,12 @@ class Settings:
     max_queue: int = field(default=512, metadata={"env": "OLLAMA_MAX_QUEUE"})
     flash_attention: bool | None = field(default=None, metadata={"env": "OLLAMA_FLASH_ATTENTION"})
     kv_cache_type: str = field(default="", metadata={"env": "OLLAMA_KV_CACHE_TYPE"})
+    sched_spread: bool = field(default=False, metadata={"env": "OLLAMA_SCHED_SPREAD"})
     debug: bool = field(default=False, metadata={"env": "OLLAMA_DEBUG"})
     insecure: bool = field(default=False, metadata={"env": "PADDOCK_INSECURE"})
     llama_server: str = field(default="", metadata={"env": "PADDOCK_LLAMA_SERVER"})
+    engine: str = field(default="", metadata={"env": "PADDOCK_ENGINE"})
+    wheel_index: str = field(default="", metadata={"env": "PADDOCK_WHEEL_INDEX"})
     idle_exit: float = field(default=0.0, metadata={"env": "PADDOCK_IDLE_EXIT"})
 
     @property
@@ -125,9 +128,12 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_queue=env.number("OLLAMA_MAX_QUEUE", 512),
         flash_attention=env.flag("OLLAMA_FLASH_ATTENTION"),
         kv_cache_type=env.text("OLLAMA_KV_CACHE_TYPE"),
+        sched_spread=bool(env.flag("OLLAMA_SCHED_SPREAD")),
         debug=bool(env.flag("OLLAMA_DEBUG")),
         insecure=bool(env.flag("PADDOCK_INSECURE")),
         llama_server=env.text("PADDOCK_LLAMA_SERVER"),
+        engine=env.text("PADDOCK_ENGINE"),
+        wheel_index=env.text("PADDOCK_WHEEL_INDEX").rstrip("/"),
         idle_exit=env.seconds("PADDOCK_IDLE_EXIT", 0.0),
     )
 

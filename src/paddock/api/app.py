@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -98,7 +99,13 @@ class RequestLog:
             who = scope["client"][0] if scope.get("client") else "-"
             took = _readable(time.perf_counter() - begun)
             # 499 is the custom for a client that left before there was an answer.
-            log.info("%d  %9s  %s  %s %s", status or 499, took, who, scope["method"], scope["path"])
+            log.info("%d  %9s  %s  %s %s", status or 499, took, who, scope["method"], _path(scope))
+
+
+def _path(scope: Scope) -> str:
+    """The path as it was sent: decoded, it could hold the end of a line and write another one."""
+    sent = scope.get("raw_path") or quote(scope["path"]).encode()
+    return sent.decode("ascii", "backslashreplace").partition("?")[0]
 
 
 def _readable(seconds: float) -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import math
-import time
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
@@ -16,7 +14,7 @@ from paddock.api.exchange import JSON, ErrorForm, Reply, Request, headers_for, s
 from paddock.api.wire import native as wire
 from paddock.api.wire.reading import read
 from paddock.errors import BadRequest, ModelNotFound
-from paddock.messages import Chunk, Event, Logprob, Rendered, Started
+from paddock.messages import Chunk, Embeddings, EmbedRequest, Event, Logprob, Rendered, Started
 from paddock.scheduler.pool import Loaded, Pool
 from paddock.service.inference import Inference
 from paddock.service.library import Details, Library, Listed, Shown
@@ -82,7 +80,7 @@ class Native:
         found = await self._embeddings(wire.embed_request(text, request.client))
         return _json({"embedding": found.vectors[0] if found.vectors else []})
 
-    async def _embeddings(self, asked: Any) -> Any:
+    async def _embeddings(self, asked: EmbedRequest) -> Embeddings:
         try:
             return await self._inference.embed(asked)
         except ModelNotFound as error:
@@ -105,7 +103,11 @@ class Native:
         shown = await asyncio.to_thread(
             self._library.show, body.model or body.name, body.verbose, body.system, body.options
         )
-        return _json(_shown(shown))
+        reply = _shown(shown)
+        if request.headers.get("user-agent", "").startswith("GitHubCopilotChat/"):
+            # It knows a model by this field, and would look in vain for one of another name.
+            reply["model_info"] = {**shown.model_info, "general.basename": body.model or body.name}
+        return _json(reply)
 
     async def copy(self, request: Request) -> Reply:
         """POST /api/copy."""
@@ -253,14 +255,13 @@ def _shown(shown: Shown) -> dict[str, Any]:
 
 def _running(loaded: Loaded, listed: Listed | None) -> dict[str, Any]:
     details = listed.details if listed else Details("", "", "", None, "", "")
-    expires = loaded.expires_at if loaded.expires_at else time.time() + math.inf
     return {
         "name": loaded.name,
         "model": loaded.name,
-        "size": loaded.memory,
+        "size": loaded.memory + loaded.on_gpu,
         "digest": listed.digest if listed else "",
         "details": _details(details),
-        "expires_at": wire.local_time(expires),
-        "size_vram": 0,
+        "expires_at": wire.local_time(loaded.expires_at),
+        "size_vram": loaded.on_gpu,
         "context_length": loaded.plan.window,
     }

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import click
 
-from paddock.cli import commands, run, show
+from paddock.cli import commands, engine, run, show
 from paddock.cli.client import NoServer, Unreachable
 from paddock.cli.surroundings import Surroundings
 from paddock.errors import PaddockError
@@ -30,6 +30,7 @@ _COMMANDS: Mapping[str, click.Command] = {
     "cp": commands.copy,
     "rm": commands.remove,
     "logs": commands.logs,
+    "engine": engine.engine,
 }
 _ALIASES: Mapping[str, str] = {"start": "serve", "ls": "list"}
 

@@ -2,19 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from paddock.cli.client import Client, NoServer
+from paddock.cli.progress import Watcher
 from paddock.cli.terminal import Terminal
 
 T = TypeVar("T")
 
 
+class EngineRow(Protocol):
+    """An engine as it is listed: `used` marks the one in use, `remark` says why, or what is wrong with it."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def backend(self) -> str: ...
+    @property
+    def used(self) -> bool: ...
+    @property
+    def remark(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Speeds:
+    """Tokens a second by engine: reading, one stream writing, `streams` writing together."""
+
+    streams: int
+    rows: tuple[tuple[str, tuple[float, float, float]], ...]
+
+
+class Engines(Protocol):
+    """Making and choosing engines. Every verb gives the whole name of the engine it was about."""
+
+    def listing(self) -> Sequence[EngineRow]: ...
+    def build(self, again: bool, watch: Watcher) -> str: ...
+    def install(self, backend: str, watch: Watcher) -> str: ...
+    def use(self, name: str, watch: Watcher) -> tuple[str, str]: ...
+    def remove(self, name: str, watch: Watcher) -> str: ...
+    def test(self, name: str, watch: Watcher) -> str: ...
+    def bench(self, model: str, rounds: int, watch: Watcher) -> Speeds: ...
+
+
 class Machine(Protocol):
     """What the terminal does without a server; `paddock.__main__` provides it."""
+
+    @property
+    def engines(self) -> Engines: ...
+
+    def advice(self) -> str:
+        """What would make this machine quicker, if it has not been said before; or nothing."""
+        ...
 
     def serve(self, log_file: Path | None) -> int:
         """Be the server until told to stop; the exit status."""
@@ -53,4 +96,6 @@ class Surroundings:
                 raise
         with self.terminal.waiting() as say:
             self.machine.start(say)
+            if advice := self.machine.advice():
+                say(advice)
         return action()

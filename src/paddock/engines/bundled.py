@@ -25,8 +25,12 @@ def main() -> None:
     adapters = given.pop("lora_adapters", [])
     if adapters:
         params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in adapters]
+    if split := given.pop("tensor_split", []):  # the library wants a number for every GPU there could be
+        params.tensor_split = split + [0.0] * (len(params.tensor_split) - len(split))
     for path, value in given.items():
         _assign(xllamacpp, params, path, value)
+    if key := os.environ.get("LLAMA_API_KEY"):  # which llama-server reads by itself
+        params.api_keys = [key]
     try:
         server = xllamacpp.Server(params)
     except (RuntimeError, ValueError) as error:
@@ -45,7 +49,7 @@ def _assign(library: Any, params: Any, path: str, value: Any) -> None:
     *outer, name = path.split(".")
     for step in outer:
         params = getattr(params, step)
-    is_member = isinstance(value, list) and name not in ("hostnames", "api_keys")
+    is_member = isinstance(value, list) and name != "hostnames"
     setattr(params, name, getattr(library, value[0])[value[1]] if is_member else value)
 
 

@@ -17,7 +17,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddock.engines import launch
+from paddock.engines import gpus, hardware, launch, placement
+from paddock.engines.installed import Installed
 from paddock.engines.process import EngineProcess
 from paddock.engines.runner import Runner
 from paddock.errors import EngineLoadFailed
@@ -30,45 +31,41 @@ _LONGEST_SOCKET_PATH = 100
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """A running engine: what to say to it and what holds it."""
+    """A running engine: its name, what to say to it, what holds it, and the bytes it is expected to take on
+    GPUs."""
 
-    kind: str
+    name: str
     runner: Runner
     process: EngineProcess
+    on_gpu: int = 0
 
     @property
     def ended(self) -> asyncio.Task[int]:
         """Done when the process is gone."""
         return self.process.ended
 
-    async def stop(self) -> None:
+    async def stop(self, grace: float = 2.0) -> None:
         """End the process and close the connections; returns when it is gone."""
-        await self.process.stop()
+        await self.process.stop(grace)
         await self.runner.close()
 
 
 class Launcher:
-    """Starts engines that listen inside `directory`. `llama_server` is a binary that the user named."""
+    """Starts `engine`, again and again, with sockets inside `directory`."""
 
-    def __init__(
-        self, directory: Path, environ: Mapping[str, str], stall: float, llama_server: str = ""
-    ) -> None:
+    def __init__(self, directory: Path, environ: Mapping[str, str], stall: float, engine: Installed) -> None:
         self._directory = directory
         self._environ = environ
         self._stall = stall
-        self._llama_server = llama_server
+        self._engine = engine
         self._numbers = itertools.count(1)
-
-    @property
-    def kind(self) -> str:
-        """Which engine will be used."""
-        return "native" if self._llama_server else "bundled"
 
     async def start(self, plan: launch.Plan) -> Engine:
         """Start an engine for `plan` and wait until its model is loaded.
 
         Raises EngineLoadFailed or EngineSlow. Cancelling ends the process that was being started.
         """
+        plan = await self._placed(plan)
         place = launch.endpoint(self._directory, f"engine{next(self._numbers)}")
         process = await EngineProcess.start(self._command(plan, place))
         process.ended.add_done_callback(lambda _: _unlink(place))  # an engine leaves its socket behind
@@ -77,17 +74,35 @@ class Launcher:
         except BaseException:
             await process.stop(grace=0.5)
             raise
-        return Engine(self.kind, runner, process)
+        return Engine(self._engine.name, runner, process, placement.resident(plan))
+
+    async def _placed(self, plan: launch.Plan) -> launch.Plan:
+        """The plan with its layers on GPUs that have room for them now."""
+        if self._engine.backend == "cpu":
+            return plan
+        seen = await asyncio.to_thread(hardware.devices, self._environ)
+        return placement.placed(plan, gpus.usable(seen, self._engine.backend))
 
     def _command(self, plan: launch.Plan, place: launch.Endpoint) -> launch.Launch:
-        if not self._llama_server:
+        engine = self._engine
+        if engine.kind == "bundled":
             return launch.bundled(plan, place, self._environ)
-        found = shutil.which(self._llama_server, path=self._environ.get("PATH"))
+        if engine.kind == "wheel":
+            return launch.bundled(plan, place, self._environ, engine.program)
+        found = shutil.which(str(engine.program), path=self._environ.get("PATH"))
         if found is None:
-            raise EngineLoadFailed(
-                f"PADDOCK_LLAMA_SERVER names {self._llama_server!r}, which is not a program that can be run"
-            )
+            raise EngineLoadFailed(_not_runnable(engine))
         return launch.native(plan, place, self._environ, Path(found).absolute())
+
+
+def _not_runnable(engine: Installed) -> str:
+    if engine.kind == "named":
+        name = str(engine.program)
+        return f"PADDOCK_LLAMA_SERVER names {name!r}, which is not a program that can be run"
+    return (
+        f"the engine {engine.name} cannot be run: {engine.program} is missing; 'paddock engine build' makes "
+        "it again, 'paddock engine use bundled' goes back to the one that comes with Paddock"
+    )
 
 
 @contextlib.contextmanager

@@ -11,15 +11,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 
+from paddock.engines.dialect import (
+    Completion,
+    End,
+    Error,
+    Piece,
+    Progress,
+    Prompt,
+    Properties,
+    Restored,
+    Saved,
+    Slot,
+    Text,
+    Tokens,
+    Vectors,
+    completion_body,
+    decode_event,
+    failure_of,
+    piece_of,
+)
 from paddock.engines.launch import Endpoint
 from paddock.engines.process import EngineProcess
 from paddock.errors import (
@@ -34,10 +52,10 @@ from paddock.errors import (
     ShuttingDown,
 )
 from paddock.formats.framing import EventSplitter, FrameTooLong
-from paddock.messages import Logprob
-from paddock.options import Sampling
 
-log = logging.getLogger(__name__)
+__all__ = ["Abilities", "Completion", "End", "Piece", "Progress", "Runner"]
+
+_T = TypeVar("_T")
 
 #: Seconds an abandoned stream may take to end before its connection is cut. An engine notices between
 #: two batches of a prompt, which on a slow machine with a large model may take this long.
@@ -58,108 +76,12 @@ class Abilities:
     bos: str
 
 
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """What to complete. `predict` bounds the answer in tokens; `alternatives` asks for log-probabilities
-    with so many other candidates a token (None: none at all); `grammar` is GBNF."""
-
-    tokens: tuple[int, ...]
-    sampling: Sampling
-    predict: int
-    alternatives: int | None = None
-    grammar: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the prompt is read: `processed` of `total` tokens, `cached` of them found in the slot."""
-
-    total: int
-    cached: int
-    processed: int
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How a completion ended. Times are nanoseconds; `shifted` tokens fell out of the window meanwhile."""
-
-    reason: Literal["stop", "length"]
-    prompt_tokens: int
-    cached_tokens: int
-    prompt_ns: int
-    output_tokens: int
-    output_ns: int
-    shifted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Piece:
-    """A step of a completion: some text, or how far the prompt is read. `end` is set on the last one."""
-
-    text: str = ""
-    tokens: tuple[int, ...] = ()
-    logprobs: tuple[Logprob, ...] = ()
-    progress: Progress | None = None
-    end: End | None = None
-
-
-# ── what llama-server says (docs: tools/server/README.md of llama.cpp) ────────────────────────────
-
-
-class _Progress(msgspec.Struct):
-    total: int = 0
-    cache: int = 0
-    processed: int = 0
-
-
-class _Timings(msgspec.Struct):
-    cache_n: int = 0
-    prompt_n: int = 0
-    prompt_ms: float = 0.0
-    predicted_n: int = 0
-    predicted_ms: float = 0.0
-
-
-class _Probability(msgspec.Struct):
-    token: str = ""
-    logprob: float = 0.0
-    bytes: list[int] = []
-    top_logprobs: list[_Probability] = []
-
-
-class _Error(msgspec.Struct):
-    code: int = 500
-    message: str = ""
-    type: str = ""
-
-
-class _Event(msgspec.Struct):
-    content: str = ""
-    tokens: list[int] = []
-    stop: bool = False
-    stop_type: str = ""
-    tokens_evaluated: int = 0
-    tokens_predicted: int = 0
-    tokens_cached: int = 0
-    prompt_progress: _Progress | None = None
-    completion_probabilities: list[_Probability] = []
-    timings: _Timings | None = None
-    error: _Error | None = None
-
-
-class _Failure(msgspec.Struct):
-    error: _Error
-
-
-_decode_event = msgspec.json.Decoder(_Event).decode
-_decode_failure = msgspec.json.Decoder(_Failure).decode
-
-
 class Runner:
     """A loaded model behind an engine's HTTP. Open it with `Runner.load`; close it with `close`.
 
     Every method raises EngineGone when the process has ended, with the end of its log, EngineRefused
-    when the engine answers with an error, and EngineSlow when it does not answer in time.
+    when the engine answers with an error, EngineSlow when it does not answer in time, and ShuttingDown
+    when it was told to stop.
     """
 
     def __init__(self, process: EngineProcess, session: aiohttp.ClientSession) -> None:
@@ -195,7 +117,7 @@ class Runner:
         Close the generator to leave early: that returns when the engine's own stream has ended.
         """
         splitter = EventSplitter()
-        async with self._stream("/completion", _completion_body(wanted)) as response:
+        async with self._stream("/completion", completion_body(wanted)) as response:
             yield Piece()
             while data := await response.content.readany():
                 for frame in splitter.feed(data):
@@ -206,29 +128,21 @@ class Runner:
         raise await self._gone_error("the engine ended its answer too early")
 
     def _piece(self, frame: bytes) -> Piece:
-        event = _decode_event(frame)
-        if event.prompt_progress is not None:
-            seen = event.prompt_progress
-            return Piece(progress=Progress(seen.total, seen.cache, seen.processed))
+        event = decode_event(frame)
         if event.error is not None:
             raise self._refusal(event.error, 500)
-        return Piece(
-            text=event.content,
-            tokens=tuple(event.tokens),
-            logprobs=tuple(map(_logprob, event.completion_probabilities)),
-            end=_end(event) if event.stop else None,
-        )
+        return piece_of(event)
 
     # ── the rest ──────────────────────────────────────────────────────────────────────────────────
 
     async def tokenize(self, text: str, *, special: bool = True) -> tuple[int, ...]:
         """Token ids of `text`; `special` adds BOS where the vocabulary wants it."""
         body = {"content": text, "add_special": special, "parse_special": True}
-        return tuple((await self._ask("/tokenize", body))["tokens"])
+        return tuple((await self._ask("/tokenize", Tokens, body)).tokens)
 
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids."""
-        return str((await self._ask("/detokenize", {"tokens": list(tokens)}))["content"])
+        return (await self._ask("/detokenize", Text, {"tokens": list(tokens)})).content
 
     async def apply_template(
         self,
@@ -243,20 +157,44 @@ class Runner:
         body: dict[str, Any] = {"messages": list(messages), "chat_template_kwargs": variables}
         if tools:
             body["tools"] = list(tools)
-        return str((await self._ask("/apply-template", body))["prompt"])
+        return (await self._ask("/apply-template", Prompt, body)).prompt
 
     async def embed(self, tokens: Sequence[int]) -> tuple[float, ...]:
-        """The pooled vector of one text, of length one."""
-        answer = await self._ask("/embedding", {"content": list(tokens), "embd_normalize": 2})
-        return tuple(answer[0]["embedding"][0])
+        """The pooled vector of one text, of length one.
+
+        An engine computes it to the end even when nobody waits any more. Whoever is cancelled here
+        returns when it has.
+        """
+        body = {"content": list(tokens), "embd_normalize": 2}
+        computing = asyncio.create_task(self._ask("/embedding", Vectors, body))
+        try:
+            return (await asyncio.shield(computing))[0].pooled
+        except asyncio.CancelledError:
+            await _over(computing)
+            raise
+
+    async def save_slot(self, slot: int, name: str) -> int:
+        """Write what a slot holds to the file `name` of the plan's `saves`; how many tokens that was."""
+        return (await self._ask(f"/slots/{slot}?action=save", Saved, {"filename": name})).n_saved
+
+    async def restore_slot(self, slot: int, name: str) -> int:
+        """Put a saved file back into a slot; how many tokens it holds.
+
+        The file must be whole and of this very engine and model: a shortened one aborts the engine.
+        """
+        return (await self._ask(f"/slots/{slot}?action=restore", Restored, {"filename": name})).n_restored
+
+    async def erase_slot(self, slot: int) -> None:
+        """Forget what a slot holds."""
+        await self._ask(f"/slots/{slot}?action=erase", dict[str, Any], {})
 
     async def properties(self) -> dict[str, Any]:
         """What `/props` says."""
-        return dict(await self._ask("/props"))
+        return await self._ask("/props", dict[str, Any])
 
     async def busy_slots(self) -> int:
         """How many slots are at work just now."""
-        return sum(bool(slot["is_processing"]) for slot in await self._ask("/slots"))
+        return sum(slot.is_processing for slot in await self._ask("/slots", list[Slot]))
 
     async def healthy(self) -> bool:
         """Whether the engine answers and its model is loaded."""
@@ -268,40 +206,59 @@ class Runner:
 
     # ── how it is spoken to ───────────────────────────────────────────────────────────────────────
 
-    async def _ask(self, path: str, body: Any = None) -> Any:
+    async def _ask(self, path: str, shape: type[_T], body: Any = None) -> _T:
         async with self._speaking():
             request = self._session.get(path) if body is None else self._session.post(path, json=body)
             async with request as response:
                 data = await response.read()
                 if response.status != 200:
-                    raise self._refusal(_failure(data), response.status)
-                return msgspec.json.decode(data)
+                    raise self._refusal(failure_of(data), response.status)
+                return msgspec.json.decode(data, type=shape)
 
     @contextlib.asynccontextmanager
     async def _stream(self, path: str, body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
         async with self._speaking():
-            response = await self._session.post(path, json=body)
+            response = await self._begun(path, body)
             try:
                 if response.status != 200:
-                    raise self._refusal(_failure(await response.read()), response.status)
+                    raise self._refusal(failure_of(await response.read()), response.status)
                 yield response
             finally:
                 await self._leave(response)
 
+    async def _begun(self, path: str, body: Any) -> aiohttp.ClientResponse:
+        """The engine's answer, as soon as it begins. Until then there is nothing that could be left, so
+        whoever is cancelled here waits for it, and leaves."""
+
+        async def post() -> aiohttp.ClientResponse:
+            return await self._session.post(path, json=body)
+
+        asking = asyncio.create_task(post())
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            if await _over(asking):
+                await self._leave(asking.result())
+            raise
+
     async def _leave(self, response: aiohttp.ClientResponse) -> None:
         """Say that nobody listens any more, then listen until the engine has understood."""
         connection = response.connection  # None once the answer has ended by itself
-        if connection is not None and connection.transport is not None:
-            with contextlib.suppress(aiohttp.ClientError, OSError, asyncio.TimeoutError, RuntimeError):
-                connection.transport.write_eof()
-                async with asyncio.timeout(DRAIN_LIMIT):
-                    while await response.content.readany():
-                        pass
-        response.close()
+        try:
+            if connection is not None and connection.transport is not None:
+                with contextlib.suppress(aiohttp.ClientError, OSError, asyncio.TimeoutError, RuntimeError):
+                    connection.transport.write_eof()
+                    async with asyncio.timeout(DRAIN_LIMIT):
+                        while await response.content.readany():
+                            pass
+        finally:
+            response.close()
 
     @contextlib.asynccontextmanager
     async def _speaking(self) -> AsyncIterator[None]:
         """Foreign errors become ours at this one border."""
+        if self._session.closed:  # whoever still has a lease when an engine is gone
+            raise await self._gone_error("its connections are closed")
         try:
             yield
         except TimeoutError as error:
@@ -313,11 +270,16 @@ class Runner:
 
     async def _gone_error(self, otherwise: str) -> PaddockError:
         """The error for a broken connection: most likely the process is ending, so give it a moment."""
+        if not self._process.told_to_stop:
+            await asyncio.wait({self._process.ended}, timeout=2.0)
         if self._process.told_to_stop:
             return ShuttingDown()
-        await asyncio.wait({self._process.ended}, timeout=2.0)
         if self._process.running:
             return EngineError(f"an error was encountered while running the model: {otherwise}")
+        return self.obituary()
+
+    def obituary(self) -> EngineGone:
+        """The error for whoever still needs an engine that has ended by itself."""
         cause = self._process.cause()
         return EngineGone(
             "model runner has unexpectedly stopped, this may be due to resource limitations or an internal "
@@ -326,7 +288,7 @@ class Runner:
             self._process.tail,
         )
 
-    def _refusal(self, error: _Error, status: int) -> Exception:
+    def _refusal(self, error: Error, status: int) -> Exception:
         if error.type == "exceed_context_size_error":
             return BadRequest(error.message)
         if "Context size has been exceeded" in error.message:
@@ -352,18 +314,27 @@ class Runner:
             pause = min(pause * 1.5, 0.1)
 
     async def _probe(self, embeds: bool, shifts: bool) -> Abilities:
-        known = await self.properties()
-        modalities = known.get("modalities", {})
+        known = await self._ask("/props", Properties)
         return Abilities(
-            slots=int(known.get("total_slots", 1)),
-            window=int(known.get("default_generation_settings", {}).get("n_ctx", 0)),
-            vision=bool(modalities.get("vision")),
-            audio=bool(modalities.get("audio")),
+            slots=known.total_slots,
+            window=known.default_generation_settings.n_ctx,
+            vision=known.modalities.vision,
+            audio=known.modalities.audio,
             embeds=embeds,
             shifts=shifts,
-            chat_template=str(known.get("chat_template", "")),
-            bos=str(known.get("bos_token", "")),
+            chat_template=known.chat_template,
+            bos=known.bos_token,
         )
+
+
+async def _over(work: asyncio.Task[Any]) -> bool:
+    """Waits until `work` is over, and ends it after a while; whether it came to a good end."""
+    try:
+        await asyncio.wait({work}, timeout=DRAIN_LIMIT)
+    finally:
+        work.cancel()
+    await asyncio.wait({work})
+    return not work.cancelled() and work.exception() is None
 
 
 _SHORT = aiohttp.ClientTimeout(total=10)
@@ -386,63 +357,3 @@ def _session(place: Endpoint) -> aiohttp.ClientSession:
         trust_env=False,
         read_bufsize=1 << 18,
     )
-
-
-def _completion_body(wanted: Completion) -> dict[str, Any]:
-    """Every sampling value is sent, because model files and engine defaults would fill the gaps."""
-    how = wanted.sampling
-    body: dict[str, Any] = {
-        "prompt": wanted.tokens,
-        "n_predict": wanted.predict,
-        "stream": True,
-        "return_progress": True,
-        "return_tokens": True,
-        "cache_prompt": True,
-        "n_keep": how.num_keep,
-        "seed": how.seed,
-        "temperature": how.temperature,
-        "top_k": how.top_k,
-        "top_p": how.top_p,
-        "min_p": how.min_p,
-        "typical_p": how.typical_p,
-        "repeat_penalty": how.repeat_penalty,
-        "presence_penalty": how.presence_penalty,
-        "frequency_penalty": how.frequency_penalty,
-        "stop": how.stop,
-    }
-    if how.repeat_last_n >= 0:  # Ollama's -1 is "the whole window"; the engine takes no negative number
-        body["repeat_last_n"] = how.repeat_last_n
-    else:
-        body["repeat_last_n"] = len(wanted.tokens) + wanted.predict
-    if wanted.alternatives is not None:
-        body["n_probs"] = max(wanted.alternatives, 1)
-    if wanted.grammar:
-        body["grammar"] = wanted.grammar
-    return body
-
-
-def _logprob(seen: _Probability) -> Logprob:
-    top = tuple(map(_logprob, seen.top_logprobs))
-    return Logprob(seen.token, seen.logprob, tuple(seen.bytes), top)
-
-
-def _end(event: _Event) -> End:
-    spent = event.timings or _Timings()
-    # The last token written is never in the cache, hence the one; the rest was shifted out.
-    in_all = event.tokens_evaluated + event.tokens_predicted
-    return End(
-        reason="length" if event.stop_type == "limit" else "stop",
-        prompt_tokens=spent.cache_n + spent.prompt_n or event.tokens_evaluated,
-        cached_tokens=spent.cache_n,
-        prompt_ns=round(spent.prompt_ms * 1e6),
-        output_tokens=event.tokens_predicted,
-        output_ns=round(spent.predicted_ms * 1e6),
-        shifted=max(in_all - 1 - event.tokens_cached, 0),
-    )
-
-
-def _failure(data: bytes) -> _Error:
-    try:
-        return _decode_failure(data).error
-    except msgspec.DecodeError:
-        return _Error(message=data[:300].decode("utf-8", "replace"))

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from paddock.errors import InvalidGGUF
+from paddock.errors import InvalidGGUF, cause_of
 from paddock.formats.gguf_header import KEPT_ENTRIES, Header, LongArray, Scalar, Tensor, Value, whole_number
 from paddock.formats.gguf_types import MAX_TYPE, TENSOR_TYPES, TensorType
 from paddock.formats.gguf_window import MAX_HEADER, Window
@@ -60,7 +60,7 @@ def read(path: Path, *, arrays: bool = False) -> Header:
         with path.open("rb", buffering=0) as file:
             return _Reader(Window(path.name, file, facts.st_size), arrays).header()
     except OSError as error:
-        raise InvalidGGUF(f"{path.name}: {(error.strerror or str(error)).lower()}") from error
+        raise InvalidGGUF(f"{path.name}: {cause_of(error)}") from error
 
 
 class _Reader:

@@ -7,7 +7,7 @@ lists of the GGUF specification (`docs/gguf.md` in ggml's repository) and of lla
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from paddock.formats.gguf_types import FILE_TYPES
@@ -77,6 +77,16 @@ class Header:
             return tuple(entry for entry in value if isinstance(entry, int))
         single = whole_number(value)
         return () if single is None else (single,)
+
+    def sizes(self) -> Iterator[tuple[Tensor, int]]:
+        """Every tensor, in the order of the data, with the bytes from its own to the next one's.
+
+        Unlike a table of types this also measures types newer than this program.
+        """
+        ordered = sorted(self.tensors, key=lambda tensor: tensor.offset)
+        ends = [*(tensor.offset for tensor in ordered[1:]), self.file_size - self.data_offset]
+        for tensor, end in zip(ordered, ends[: len(ordered)], strict=True):
+            yield tensor, end - tensor.offset
 
     @property
     def architecture(self) -> str:

@@ -57,17 +57,25 @@ def without_oldest(messages: Sequence[Message], drop: int) -> tuple[Message, ...
     return (*kept, *messages[drop:])
 
 
-async def fewest_dropped(count: int, fits: Callable[[int], Awaitable[bool]]) -> int:
-    """The least number of oldest messages to drop, of `count`, so that the rest fits; the last message
-    always stays, so the answer may not fit either. `fits` is asked about log2(count) times."""
-    low, high = 0, max(count - 1, 0)
+def beginnings(messages: Sequence[Message]) -> tuple[int, ...]:
+    """How many of the oldest messages may be dropped. What is left begins with a user's turn, because
+    templates refuse an answer without its question, and it is never nothing: without a second user's turn
+    only the last message stays."""
+    turns = tuple(number for number, message in enumerate(messages) if number and message.role == "user")
+    return (0, *(turns or range(max(len(messages) - 1, 1), len(messages))))
+
+
+async def fewest_dropped(choices: Sequence[int], fits: Callable[[int], Awaitable[bool]]) -> int:
+    """The least of `choices`, in rising order, that fits; the last where none does. `fits` is asked about
+    log2 as many times."""
+    low, high = 0, len(choices) - 1
     while low < high:
         middle = (low + high) // 2
-        if await fits(middle):
+        if await fits(choices[middle]):
             high = middle
         else:
             low = middle + 1
-    return low
+    return choices[low]
 
 
 def drop_middle(tokens: tuple[int, ...], window: int, keep: int) -> tuple[int, ...]:

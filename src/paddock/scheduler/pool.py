@@ -15,13 +15,14 @@ import itertools
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from functools import partial
+from typing import Any, Protocol, TypeVar
 
 from paddock.engines.launch import Plan
 from paddock.engines.runner import Runner
-from paddock.errors import EngineGone, QueueFull, ShuttingDown
+from paddock.errors import QueueFull, ShuttingDown
 from paddock.scheduler.admission import Ledger, Ticket
 from paddock.scheduler.policy import (
     Decision,
@@ -39,16 +40,20 @@ from paddock.scheduler.policy import (
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+
 
 class Engine(Protocol):
     """What the pool needs of an engine."""
 
     @property
-    def kind(self) -> str: ...
+    def name(self) -> str: ...
     @property
     def runner(self) -> Runner: ...
     @property
     def ended(self) -> asyncio.Task[int]: ...
+    @property
+    def on_gpu(self) -> int: ...
     async def stop(self) -> None: ...
 
 
@@ -78,7 +83,8 @@ def step(now: State, to: State) -> State:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A runner as others may see it. `expires_at` is seconds since the epoch, math.inf for never."""
+    """A runner as others may see it. `memory` and `on_gpu` are bytes of the machine and of its GPUs;
+    `expires_at` is seconds since the epoch, math.inf for never."""
 
     name: str
     key: Key
@@ -86,6 +92,7 @@ class Loaded:
     memory: int
     state: State
     engine: str
+    on_gpu: int
     users: int
     expires_at: float
 
@@ -104,7 +111,7 @@ class _Held:
         self.expires_at = math.inf
         self.expiry: asyncio.TimerHandle | None = None
         self.engine: Engine | None = None
-        self.loading: asyncio.Task[None] | None = None
+        self.loading: asyncio.Task[Engine] | None = None
         self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready.add_done_callback(lambda f: f.cancelled() or f.exception())  # seen, even if nobody waits
         self.ledger = Ledger(wish.plan.slots, wish.plan.capacity)
@@ -145,7 +152,7 @@ class Pool:
 
     def __init__(
         self,
-        start: Callable[[Plan], Awaitable[Engine]],
+        start: Callable[[Plan], Coroutine[Any, Any, Engine]],
         *,
         available: Callable[[int], int],
         keep_alive: float,
@@ -161,7 +168,7 @@ class Pool:
         self._ids = itertools.count(1)
         self._pending = 0
         self._changed = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._closing = False
 
     # ── what others see and do ────────────────────────────────────────────────────────────────────
@@ -170,19 +177,21 @@ class Pool:
         """Runners that are loaded or loading, the one that stays longest first."""
         present = [held for held in self._held.values() if held.state in (State.STARTING, State.READY)]
         now = time.time()
-        return tuple(
+        listed = (
             Loaded(
                 name=held.name,
                 key=held.wish.key,
                 plan=held.wish.plan,
                 memory=held.wish.memory,
                 state=held.state,
-                engine=held.engine.kind if held.engine else "",
+                engine=held.engine.name if held.engine else "",
+                on_gpu=held.engine.on_gpu if held.engine else 0,
                 users=held.users,
                 expires_at=now + held.keep_alive if held.users else held.expires_at,
             )
-            for held in sorted(present, key=lambda h: -(math.inf if h.users else h.expires_at))
+            for held in present
         )
+        return tuple(sorted(listed, key=lambda loaded: -loaded.expires_at))
 
     @contextlib.asynccontextmanager
     async def lease(self, name: str, wish: Wish, keep_alive: float | None) -> AsyncIterator[Lease]:
@@ -221,6 +230,9 @@ class Pool:
 
     async def _runner_for(self, name: str, wish: Wish, keep_alive: float) -> _Held:
         """A ready runner that counts the caller among its users."""
+        found = reuse(wish, self._residents())
+        if found and self._held[found.id].state is State.READY:  # whoever need not wait needs no queue
+            return await self._join(self._held[found.id])
         if self._pending >= self._max_queue:
             raise QueueFull(self._pending)
         self._pending += 1
@@ -242,11 +254,12 @@ class Pool:
             self._pending -= 1
 
     def _decide(self, wish: Wish) -> Decision:
-        residents = tuple(held.resident() for held in self._held.values())
-        if found := reuse(wish, residents):  # nearly always, and measuring memory takes 0.1 ms
-            return found
+        residents = self._residents()
         taken = sum(resident.memory for resident in residents)
         return place(wish, Snapshot(residents, self._max_loaded, self._available(taken)))
+
+    def _residents(self) -> tuple[Resident, ...]:
+        return tuple(held.resident() for held in self._held.values())
 
     async def _join(self, held: _Held) -> _Held:
         held.users += 1
@@ -270,24 +283,28 @@ class Pool:
     def _load(self, name: str, wish: Wish, keep_alive: float) -> None:
         held = _Held(next(self._ids), name, wish, keep_alive)
         self._held[held.id] = held
-        held.loading = self._spawn(self._start_engine(held))
+        held.loading = self._spawn(self._start(wish.plan))
+        held.loading.add_done_callback(partial(self._started, held, time.monotonic()))
 
-    async def _start_engine(self, held: _Held) -> None:
-        begun = time.monotonic()
-        try:
-            engine = await self._start(held.wish.plan)
-        except asyncio.CancelledError:
+    def _started(self, held: _Held, begun: float, loading: asyncio.Task[Engine]) -> None:
+        """The load is over. A callback, because it must run however the load ends, even one that was given
+        up before its first step."""
+        if loading.cancelled():
             self._remove(held)
             held.ready.set_exception(ShuttingDown())
             return
-        except Exception as error:  # a border: whatever went wrong, those who wait must hear of it
+        if error := loading.exception():  # whatever went wrong, those who wait must hear of it
             log.error("%s: %s", held.name, error)
             self._remove(held)
             held.ready.set_exception(error)
             return
-        held.engine = engine
+        held.engine = engine = loading.result()
+        if held.state is State.STOPPING:  # it was given up when it was ready already
+            held.ready.set_exception(ShuttingDown())
+            self._spawn(self._stop_engine(held))
+            return
         held.state = step(held.state, State.READY)
-        log.info("loaded %s (%s engine) in %.2f s", held.name, engine.kind, time.monotonic() - begun)
+        log.info("loaded %s (%s engine) in %.2f s", held.name, engine.name, time.monotonic() - begun)
         held.ready.set_result(None)
         engine.ended.add_done_callback(lambda _: self._died(held))
         if not held.users:
@@ -299,13 +316,13 @@ class Pool:
         if held.state is not State.READY:
             return
         assert held.engine is not None
-        log.error("the engine of %s ended by itself", held.name)
+        log.error("%s: %s", held.name, held.engine.runner.obituary())
         self._cancel_expiry(held)
         self._remove(held)
         for future in held.at_the_door.values():
             if not future.done():
-                future.set_exception(EngineGone(f"the engine of {held.name} ended while requests waited"))
-        self._spawn(held.engine.stop())  # closes what is left of its connections
+                future.set_exception(held.engine.runner.obituary())
+        self._spawn(self._stop_engine(held))  # closes what is left of its connections
 
     def _stop(self, held: _Held) -> None:
         if held.state in (State.STOPPING, State.GONE):
@@ -321,9 +338,13 @@ class Pool:
 
     async def _stop_engine(self, held: _Held) -> None:
         assert held.engine is not None
-        await held.engine.stop()
-        log.info("unloaded %s", held.name)
-        self._remove(held)
+        try:
+            await held.engine.stop()
+        except Exception as error:  # a border: it may not keep its place and its memory for ever
+            log.error("the engine of %s could not be stopped in order", held.name, exc_info=error)
+        if held.state is State.STOPPING:
+            log.info("unloaded %s", held.name)
+            self._remove(held)
 
     def _remove(self, held: _Held) -> None:
         held.state = step(held.state, State.GONE)
@@ -375,11 +396,8 @@ class Pool:
         while not condition():
             await self._changed.wait()
 
-    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        async def run() -> None:
-            await work
-
-        task = asyncio.create_task(run())
+    def _spawn(self, work: Coroutine[Any, Any, _T]) -> asyncio.Task[_T]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
-from paddock.engines.runner import Completion, End, Runner
+from paddock.engines.estimate import Shape
+from paddock.engines.runner import Completion, End, Piece, Runner
 from paddock.errors import (
     BadRequest,
     CloudDisabled,
-    EmbeddingNotFinite,
-    InputTooLong,
     ModelNotFound,
     PromptTooLong,
     Unsupported,
@@ -49,6 +47,7 @@ from paddock.prompts.replies import Said, ThinkingSplitter
 from paddock.scheduler.policy import Wish
 from paddock.scheduler.pool import Lease, Pool
 from paddock.service import planning
+from paddock.service.embedding import cut, embeddable, vectors
 from paddock.service.library import Library
 from paddock.store.models import Model, ModelStore, Texts
 from paddock.store.watch import Watch
@@ -67,6 +66,7 @@ class _Subject:
 
     model: Model
     header: Header
+    shape: Shape
     texts: Texts
     abilities: tuple[str, ...]
 
@@ -156,7 +156,7 @@ class Inference:
             prompt = _fit_tokens(prompt, lease, options, request)
             async with aclosing(self._answer(prompt, think, options, lease, request, begun)) as answer:
                 async for event in answer:
-                    yield event if not request.raw else _without_context(event)
+                    yield event
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Turn texts into unit vectors. Without any, the model is only loaded."""
@@ -165,21 +165,10 @@ class Inference:
         options = merge(subject.texts.parameters, request.options)
         wish = self._wish(subject, options, None, embedding=True)
         async with self._pool.lease(subject.model.name.short, wish, request.keep_alive) as lease:
-            inputs = [await _embeddable(text, request, lease) for text in request.texts]
-
-            async def vector(tokens: tuple[int, ...]) -> tuple[float, ...]:
-                async with lease.slot(len(tokens), request.client):
-                    return await lease.runner.embed(tokens)
-
-            tasks = [asyncio.ensure_future(vector(tokens)) for tokens in inputs]
-            try:
-                vectors = await asyncio.gather(*tasks)
-            finally:  # one failing text fails the call, and must not leave the others at work
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
+            inputs = [await embeddable(text, request, lease) for text in request.texts]
+            found = await vectors(inputs, lease, request.client)
             return Embeddings(
-                vectors=tuple(_cut(found, request.dimensions) for found in vectors),
+                vectors=tuple(cut(vector, request.dimensions) for vector in found),
                 prompt_tokens=sum(map(len, inputs)),
                 total_ns=time.monotonic_ns() - begun,
                 load_ns=lease.load_ns,
@@ -210,7 +199,8 @@ class Inference:
         header = self._library.header(model)
         if header is None:
             raise Unsupported(f"{model.name.short} has no GGUF weights that could be run here", "completion")
-        subject = _Subject(model, header, model.texts(), self._library.capabilities(model))
+        shape, abilities = planning.shape_of(model, header), self._library.capabilities(model)
+        subject = _Subject(model, header, shape, model.texts(), abilities)
         if model.name.parts == name.parts:  # found under another spelling, it is not what was watched
             if len(self._subjects) >= _SUBJECTS_KEPT:
                 self._subjects.clear()
@@ -218,7 +208,8 @@ class Inference:
         return subject
 
     def _wish(self, subject: _Subject, options: Options, shift: bool | None, embedding: bool = False) -> Wish:
-        return planning.wish(subject.model, subject.header, options.load, shift, embedding, self._here)
+        model, header, shape = subject.model, subject.header, subject.shape
+        return planning.wish(model, header, shape, options.load, shift, embedding, self._here)
 
     async def _unload(self, subject: _Subject) -> Chunk:
         if subject.model.weights is not None:
@@ -239,7 +230,7 @@ class Inference:
         predict = _predict(options, window)
         wanted = Completion(prompt.tokens, options.sampling, max(predict, 1), request.top_logprobs)
         splitter = ThinkingSplitter(opened=prompt.opened) if think else None
-        written: list[int] = []
+        written = _Written() if isinstance(request, GenerateRequest) and not request.raw else None
         async with (
             lease.slot(len(prompt.tokens) + predict, request.client),
             aclosing(lease.runner.complete(wanted)) as pieces,
@@ -250,9 +241,13 @@ class Inference:
                 if piece.end is not None:
                     # An engine writes one token even where none was asked for; nobody gets to see it.
                     end = piece.end if predict else replace(piece.end, output_tokens=0)
-                    yield _last(piece.text, splitter, end, prompt, written, lease.load_ns, begun)
+                    context = None
+                    if written is not None:
+                        context = (*prompt.tokens, *await written.all(end.output_tokens, lease.runner))
+                    yield _last(piece.text, splitter, end, context, lease.load_ns, begun)
                 elif piece.tokens and predict > 0:
-                    written += piece.tokens
+                    if written is not None:
+                        written.add(piece)
                     said = splitter.feed(piece.text) if splitter else Said(content=piece.text)
                     if said.content or said.thinking or piece.logprobs:
                         yield Chunk(said.content, said.thinking, piece.logprobs)
@@ -262,8 +257,7 @@ def _last(
     text: str,
     splitter: ThinkingSplitter | None,
     end: End,
-    prompt: _Prompt,
-    written: list[int],
+    context: tuple[int, ...] | None,
     load_ns: int,
     begun: int,
 ) -> Chunk:
@@ -280,14 +274,31 @@ def _last(
     )
     if end.shifted:
         log.info("the context window was full: %d tokens were shifted out of it", end.shifted)
-    done = Done(end.reason, usage, (*prompt.tokens, *written))
+    done = Done(end.reason, usage, context)
     return Chunk(fed.content + rest.content, fed.thinking + rest.thinking, done=done)
 
 
-def _without_context(event: Event) -> Event:
-    if isinstance(event, Chunk) and event.done is not None:
-        return replace(event, done=replace(event.done, context=None))
-    return event
+class _Written:
+    """The tokens of an answer, for whoever wants to go on from there."""
+
+    def __init__(self) -> None:
+        self._tokens: list[int] = []
+        self._texts: list[str] = []
+        self._silent = 0  # tokens at the end that have no text, as the mark of the end
+
+    def add(self, piece: Piece) -> None:
+        """What the engine has written now."""
+        self._tokens += piece.tokens
+        self._texts.append(piece.text)
+        self._silent = 0 if piece.text else self._silent + len(piece.tokens)
+
+    async def all(self, count: int, runner: Runner) -> tuple[int, ...]:
+        """The tokens, of which there should be `count`. An engine says nothing of those that end inside a
+        character; where any are missing, the text is tokenized anew."""
+        if len(self._tokens) >= count:
+            return tuple(self._tokens)
+        end = self._tokens[len(self._tokens) - self._silent :]
+        return (*await runner.tokenize("".join(self._texts), special=False), *end)
 
 
 # ── prompts ───────────────────────────────────────────────────────────────────────────────────────
@@ -299,7 +310,7 @@ async def _fit_conversation(
     lease: Lease,
     request: ChatRequest,
 ) -> _Prompt:
-    """Render the conversation without its oldest messages, as many of them as have no room."""
+    """Render the conversation without its oldest turns, as many of them as have no room."""
     runner = lease.runner
 
     async def rendered(drop: int) -> _Prompt:
@@ -313,7 +324,7 @@ async def _fit_conversation(
     async def fits(drop: int) -> bool:
         return len((await rendered(drop)).tokens) < lease.plan.window
 
-    shorter = await rendered(await collate.fewest_dropped(len(said), fits))
+    shorter = await rendered(await collate.fewest_dropped(collate.beginnings(said), fits))
     return replace(shorter, dropped=len(whole.tokens) - len(shorter.tokens))
 
 
@@ -410,29 +421,3 @@ def _think(request: Common, subject: _Subject) -> Think | None:
 def _require(subject: _Subject, ability: str, sentence: str) -> None:
     if ability not in subject.abilities:
         raise Unsupported(sentence, ability)
-
-
-# ── embeddings ────────────────────────────────────────────────────────────────────────────────────
-
-
-async def _embeddable(text: str, request: EmbedRequest, lease: Lease) -> tuple[int, ...]:
-    # The engine refuses to embed nothing; a mark of the beginning stands for an empty text.
-    tokens = await lease.runner.tokenize(text) or await lease.runner.tokenize(lease.runner.abilities.bos)
-    limit = lease.plan.window
-    if len(tokens) <= limit:
-        return tokens
-    if not request.truncate:
-        raise InputTooLong(len(tokens), limit)
-    log.warning("%s: a text to embed was cut from %d to %d tokens", request.model, len(tokens), limit)
-    return (*tokens[: limit - 1], tokens[-1])  # the last one may be the end mark the model was trained with
-
-
-def _cut(vector: tuple[float, ...], dimensions: int) -> tuple[float, ...]:
-    """The first `dimensions` of a vector, made a unit vector again; 0 leaves it whole."""
-    if not all(map(math.isfinite, vector)):
-        raise EmbeddingNotFinite
-    if not 0 < dimensions < len(vector):
-        return vector
-    kept = vector[:dimensions]
-    length = math.sqrt(sum(x * x for x in kept)) or 1.0
-    return tuple(x / length for x in kept)

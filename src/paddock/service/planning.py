@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from paddock.engines.estimate import Shape, memory
+from paddock.engines.estimate import Layer, Shape, demand, memory
+from paddock.engines.gpus import Gpu, usable
 from paddock.engines.hardware import Hardware
 from paddock.engines.launch import Plan
+from paddock.engines.placement import moved, placed
 from paddock.errors import Unsupported
 from paddock.formats.gguf import Header
 from paddock.options import LoadOptions
@@ -20,45 +24,59 @@ DEFAULT_WINDOW = 4096
 #: Prompt tokens read in one step. Larger steps are no faster on a CPU, and while one is read every other
 #: stream of the model stands still.
 CPU_BATCH = 128
+#: A GPU reads 512 as quickly as it reads 128, and needs that many to be busy.
+GPU_BATCH = 512
 #: An embedding is computed in one step, so this bounds the tokens of a text to embed.
 _LARGEST_EMBEDDING_STEP = 8192
 _SLOTS = 4
 _SLOTS_WHEN_SHORT_OF_MEMORY = 2
+_BLOCK = re.compile(r"(?:enc\.|dec\.)?blk\.([0-9]{1,6})\.")
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What every plan depends on besides the model."""
+    """What every plan depends on besides the model. `backend` is what the engine computes with: `cpu`, or
+    one of those that GPUs have."""
 
     settings: Settings
     hardware: Hardware
+    backend: str = "cpu"
 
 
 def wish(
     model: Model,
     header: Header,
+    shape: Shape,
     options: LoadOptions,
     shift: bool | None,
     embedding: bool,
     here: Circumstances,
 ) -> Wish:
-    """What to ask the pool for, so that `model` can serve a request with these options."""
+    """What to ask the pool for, so that `model` can serve a request with these options. `shape` is that of
+    `shape_of`, which every request would otherwise work out anew.
+
+    The memory of the wish is what the machine's own memory has to hold: what a GPU takes off it is not
+    counted, as far as the GPUs had room when `here` was looked at. How full they are when the model is
+    loaded is for `placement.placed` to say; models do not yet make way for each other on GPUs.
+
+    Raises Unsupported, and BadOption where main_gpu names a GPU that is not there.
+    """
     weights = model.weights
     if weights is None:
         raise Unsupported(f"{model.name.short} has no GGUF weights that could be run here", "completion")
     window = _window(header, options, here.settings)
     if embedding:
         window = min(window, _LARGEST_EMBEDDING_STEP)
-    shape = _shape(header, (weights, *model.projectors, *model.adapters))
+    gpus = usable(here.hardware.gpus, here.backend) if options.num_gpu else ()
 
     def plan(slots: int) -> Plan:
         return Plan(
             weights=weights,
             window=window,
             slots=slots,
-            batch=window if embedding else _batch(options),
-            threads=options.num_thread,
-            gpu_layers=options.num_gpu,
+            batch=window if embedding else _batch(options, GPU_BATCH if gpus else CPU_BATCH),
+            threads=options.num_thread or _threads(here.hardware),
+            gpu_layers=max(options.num_gpu, -1),
             main_gpu=None if (options.main_gpu or 0) < 0 else options.main_gpu,
             mmap=options.use_mmap,
             shift=header.architecture != "deepseek2" if shift is None else shift,
@@ -71,9 +89,24 @@ def wish(
         )
 
     chosen = plan(here.settings.num_parallel or _SLOTS)
-    if not here.settings.num_parallel and memory(shape, chosen) - shape.weights > here.hardware.memory // 4:
+    in_all = sum(gpu.total for gpu in gpus) or here.hardware.memory.total
+    if not here.settings.num_parallel and memory(shape, chosen) - shape.weights > in_all // 4:
         chosen = plan(_SLOTS_WHEN_SHORT_OF_MEMORY)
-    return Wish(Key(weights.name, embedding), chosen, memory(shape, chosen))
+    if gpus:
+        chosen = replace(chosen, demand=demand(shape, chosen, here.settings.sched_spread))
+    return Wish(Key(weights.name, embedding), chosen, memory(shape, chosen) - _elsewhere(chosen, gpus))
+
+
+def _elsewhere(plan: Plan, gpus: Sequence[Gpu]) -> int:
+    """Bytes of the model that the machine's own memory does not hold."""
+    return 0 if any(gpu.unified for gpu in gpus) else moved(placed(plan, gpus))
+
+
+def _threads(hardware: Hardware) -> int:
+    """As many threads as there are cores, where an engine that counts by itself would count too many: it
+    sees neither the quota of a container nor an affinity. 0: let it count."""
+    processor = hardware.processor
+    return processor.cores if processor.cores < processor.installed else 0
 
 
 def _window(header: Header, options: LoadOptions, settings: Settings) -> int:
@@ -81,17 +114,36 @@ def _window(header: Header, options: LoadOptions, settings: Settings) -> int:
     return max(4, min(asked, header.context_length or asked))
 
 
-def _batch(options: LoadOptions) -> int:
+def _batch(options: LoadOptions, default: int) -> int:
     asked = options.num_batch or 0
-    return asked if asked > 0 else CPU_BATCH
+    return asked if asked > 0 else default
 
 
-def _shape(header: Header, files: tuple[Path, ...]) -> Shape:
-    heads = header.head_counts_kv
-    in_all = heads[0] * header.block_count if len(heads) == 1 else sum(heads)
+def shape_of(model: Model, header: Header) -> Shape:
+    """The figures of a model that memory depends on, from its header and the sizes of its files."""
+    weights, companions = (
+        sum(path.stat().st_size for path in files)
+        for files in ((model.weights,) if model.weights else (), (*model.projectors, *model.adapters))
+    )
+    heads, width = header.head_counts_kv, header.key_length + header.value_length
+    blocks, others = Counter[int](), Counter[str]()
+    for tensor, size in header.sizes():
+        if found := _BLOCK.match(tensor.name):
+            blocks[int(found[1])] += size
+        else:
+            others[tensor.name.partition(".")[0]] += size
+
+    def kv(block: int) -> int:
+        return width * (heads[block] if block < len(heads) else heads[0] if len(heads) == 1 else 0)
+
     return Shape(
-        weights=sum(path.stat().st_size for path in files),
-        kv_width=in_all * (header.key_length + header.value_length),
+        weights=weights + companions,
+        kv_width=width * (heads[0] * header.block_count if len(heads) == 1 else sum(heads)),
         embedding=header.embedding_length,
         vocabulary=header.vocabulary,
+        layers=tuple(Layer(blocks[block], kv(block)) for block in sorted(blocks)),
+        output=others["output"] + others["output_norm"],
+        # A model without an output of its own uses the table of its input once more.
+        tied=0 if others["output"] else others["token_embd"],
+        companions=companions,
     )

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from paddock.errors import StoreError
+from paddock.errors import StoreError, cause_of
 
 
 def is_file(path: Path) -> bool:
@@ -31,8 +31,8 @@ def changing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
-        raise StoreError(f"cannot write {error.filename or path}: {cause}", str(path)) from error
+        sentence = f"cannot write {error.filename or path}: {cause_of(error)}"
+        raise StoreError(sentence, str(path)) from error
 
 
 def create_directory(path: Path) -> None:

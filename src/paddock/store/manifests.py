@@ -15,7 +15,7 @@ from typing import Annotated
 
 import msgspec
 
-from paddock.errors import BrokenModel, InvalidDigest, InvalidName
+from paddock.errors import BrokenModel, InvalidDigest, InvalidName, cause_of
 from paddock.names import ModelName
 from paddock.store.blobs import check_digest
 from paddock.store.files import changing, is_file, replace_file, sync_directory
@@ -106,8 +106,8 @@ class Manifests:
         except FileNotFoundError:
             raise
         except OSError as error:
-            cause = (error.strerror or str(error)).lower()
-            raise BrokenModel(f"cannot read the manifest {path}: {cause}", str(path)) from error
+            sentence = f"cannot read the manifest {path}: {cause_of(error)}"
+            raise BrokenModel(sentence, str(path)) from error
         return ManifestFile(path, content, decode(content, path), facts.st_mtime)
 
     def locate(self, name: ModelName) -> Path | None:
@@ -165,8 +165,7 @@ def _files(directory: Path, depth: int, unreadable: Callable[[BrokenModel], None
     except (FileNotFoundError, NotADirectoryError):
         return
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
-        unreadable(BrokenModel(f"cannot read {directory}: {cause}", str(directory)))
+        unreadable(BrokenModel(f"cannot read {directory}: {cause_of(error)}", str(directory)))
         return
     for path in paths:
         if depth > 1:

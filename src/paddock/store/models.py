@@ -18,7 +18,14 @@ from typing import TypeVar
 
 import msgspec
 
-from paddock.errors import BlobNotFound, BrokenModel, BuiltinModel, DigestMismatch, ModelNotFound
+from paddock.errors import (
+    BlobNotFound,
+    BrokenModel,
+    BuiltinModel,
+    DigestMismatch,
+    ModelNotFound,
+    cause_of,
+)
 from paddock.messages import Message
 from paddock.names import ModelName
 from paddock.store.blobs import Blobs, check_digest
@@ -272,9 +279,7 @@ class _Shelf:
         try:
             return self.blobs.find(entry.digest)
         except BlobNotFound as error:
-            raise BrokenModel(
-                f"the blob {entry.digest} is missing", str(self.blobs.path(entry.digest))
-            ) from error
+            raise _missing(entry, self.blobs.path(entry.digest)) from error
 
     def digests(self, path: Path) -> frozenset[str]:
         """What a manifest refers to; nothing when it is damaged or gone."""
@@ -317,10 +322,17 @@ def _read(blobs: Blobs, entry: Entry) -> bytes:
             raise BrokenModel(f"the blob {entry.digest} is too long for {entry.media_type}", str(path))
         return path.read_bytes()
     except FileNotFoundError as error:
-        raise BrokenModel(f"the blob {entry.digest} is missing", str(path)) from error
+        raise _missing(entry, path) from error
     except OSError as error:
-        cause = (error.strerror or str(error)).lower()
-        raise BrokenModel(f"cannot read {path}: {cause}", str(path)) from error
+        raise BrokenModel(f"cannot read {path}: {cause_of(error)}", str(path)) from error
+
+
+def _missing(entry: Entry, path: Path) -> BrokenModel:
+    return BrokenModel(
+        f"the model is not complete: its file {entry.digest} is missing from the store; pull or create the "
+        "model again",
+        str(path),
+    )
 
 
 def _decode(blobs: Blobs, entry: Entry, type_: type[_T]) -> _T:

@@ -26,7 +26,6 @@ from paddock.messages import (
     Rendered,
     Think,
     ToolCall,
-    Usage,
 )
 
 #: A token's number in a vocabulary.
@@ -316,46 +315,37 @@ class ChatLine(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 def generate_line(model: str, event: Event, top: int) -> GenerateLine:
     """A line for `event`; `top` is how many other candidates a token were asked for."""
-    if isinstance(event, Rendered):
-        shown = DebugInfo(event.prompt)
-        return GenerateLine(model=model, created_at=now(), response="", done=False, debug_info=shown)
-    assert isinstance(event, Chunk)
-    line = GenerateLine(
-        model=model,
-        created_at=now(),
-        response=event.text,
-        thinking=event.thinking,
-        done=event.done is not None,
-        logprobs=[_logprob_out(each, top) for each in event.logprobs],
-    )
-    if event.done is not None:
-        line.done_reason = event.done.reason
-        line.context = None if event.done.context is None else list(event.done.context)
-        _fill(line, event.done.usage)
+    line = GenerateLine(model=model, created_at=now(), response="", done=False)
+    if isinstance(event, Chunk):
+        line.response, line.thinking = event.text, event.thinking
+        if event.done is not None and event.done.context is not None:
+            line.context = list(event.done.context)
+    _fill(line, event, top)
     return line
 
 
 def chat_line(model: str, event: Event, top: int) -> ChatLine:
     """A line for `event`, as generate_line."""
-    if isinstance(event, Rendered):
-        said = MessageOut("", "")
-        shown = DebugInfo(event.prompt)
-        return ChatLine(model=model, created_at=now(), message=said, done=False, debug_info=shown)
-    assert isinstance(event, Chunk)
-    line = ChatLine(
-        model=model,
-        created_at=now(),
-        message=MessageOut("assistant", event.text, event.thinking),
-        done=event.done is not None,
-        logprobs=[_logprob_out(each, top) for each in event.logprobs],
-    )
-    if event.done is not None:
-        line.done_reason = event.done.reason
-        _fill(line, event.done.usage)
+    said = MessageOut("", "")
+    if isinstance(event, Chunk):
+        said = MessageOut("assistant", event.text, event.thinking)
+    line = ChatLine(model=model, created_at=now(), message=said, done=False)
+    _fill(line, event, top)
     return line
 
 
-def _fill(line: GenerateLine | ChatLine, usage: Usage) -> None:
+def _fill(line: GenerateLine | ChatLine, event: Event, top: int) -> None:
+    """What both kinds of lines tell in the same fields."""
+    if isinstance(event, Rendered):
+        line.debug_info = DebugInfo(event.prompt)
+        return
+    assert isinstance(event, Chunk)
+    line.logprobs = [_logprob_out(each, top) for each in event.logprobs]
+    if event.done is None:
+        return
+    line.done = True
+    line.done_reason = event.done.reason
+    usage = event.done.usage
     line.total_duration = usage.total_ns
     line.load_duration = usage.load_ns
     line.prompt_eval_count = usage.prompt_tokens
