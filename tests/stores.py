@@ -73,9 +73,8 @@ def add_endless(root: Path) -> None:
     box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
     assert box.weights is not None
     header = gguf.read(box.weights)
-    (rows,) = (tensor for tensor in header.tensors if tensor.name == "token_embd.weight")
-    width = rows.shape[0] * 2
-    assert rows.type == "F16"
+    ((rows, size),) = (pair for pair in header.sizes() if pair[0].name == "token_embd.weight")
+    width = size // rows.shape[1]  # a row of them; numbers are packed along it
     content = bytearray(box.weights.read_bytes())
     for mark in ("eos", "eot", "bos"):
         number = header.metadata[f"tokenizer.ggml.{mark}_token_id"]
