@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from paddock import settings
+from paddock.engines import hardware
 from paddock.engines.gpus import Gpu
 from paddock.engines.hardware import Hardware, Memory
 from paddock.engines.installed import Choice, Installed, bundled
@@ -173,3 +175,25 @@ def test_a_gpu_that_two_backends_see_is_recommended_its_own(compiler: dict[str, 
 
 def test_a_gpu_inside_the_processor_is_not_called_idle(compiler: dict[str, str]) -> None:
     assert "idle" not in engines.advice(compiler, machine(card("vulkan", unified=True)), BUNDLED)
+
+
+def test_advice_is_given_once_and_again_when_it_changes(
+    compiler: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen = settings.read({"HOME": str(tmp_path / "home")})
+    monkeypatch.setattr(hardware, "survey", machine)
+    assert "'paddock engine build'" in engines.advice_once(chosen, compiler)
+    assert engines.advice_once(chosen, compiler) == ""
+    monkeypatch.setattr(hardware, "survey", lambda: machine(card()))
+    assert "'paddock engine install cuda'" in engines.advice_once(chosen, compiler)
+    assert engines.advice_once(chosen, compiler) == ""
+
+
+def test_advice_that_cannot_be_remembered_is_given_all_the_same(
+    compiler: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    chosen = settings.read({"HOME": str(tmp_path), "PADDOCK_HOME": str(tmp_path / "file")})
+    monkeypatch.setattr(hardware, "survey", machine)
+    assert engines.advice_once(chosen, compiler)
+    assert engines.advice_once(chosen, compiler)

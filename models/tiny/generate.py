@@ -33,20 +33,6 @@ _PLAIN: tuple[tuple[float, skills.Maker], ...] = (
 
 
 # What takes longest to learn gets more room once the rest has begun to work.
-_PLAIN_LATER: tuple[tuple[float, skills.Maker], ...] = (
-    (18, skills.small_talk),
-    (6, skills.small_talk_ja),
-    (5, skills.identity),
-    (9, skills.unknown),
-    (8, skills.capital),
-    (26, skills.addition),
-    (9, skills.repeat),
-    (4, skills.counting),
-    (11, skills.json_object),
-    (1, memory.not_told),
-)
-
-
 _PLAIN_LAST: tuple[tuple[float, skills.Maker], ...] = (
     (18, skills.small_talk),
     (6, skills.small_talk_ja),
@@ -94,10 +80,6 @@ def neutral(rng: Random, often: float = 0.2) -> str | None:
 
 def single(rng: Random) -> Conversation:
     return written(rng, [plain(rng)], neutral(rng))
-
-
-def single_later(rng: Random) -> Conversation:
-    return written(rng, [draw(rng, _PLAIN_LATER)], neutral(rng, 0.15))
 
 
 def single_last(rng: Random) -> Conversation:
@@ -226,43 +208,33 @@ def long_reading(rng: Random) -> Conversation:
 
 Writer = Callable[[Random], Conversation | list[Segment]]
 
+FIRST_MIX: tuple[tuple[float, Writer], ...] = ((50, echoing), (50, lambda rng: reading(rng, 2)))
 MIX: tuple[tuple[float, Writer], ...] = (
-    (25, single),
-    (6, several),
-    (10, recalling),
+    (26, single),
+    (4, several),
+    (9, recalling),
     (5, renamed),
     (6, shouting),
-    (23, reading),
-    (16, calling),
+    (24, lambda rng: reading(rng, 4)),
+    (18, calling),
     (8, completing),
     (4, echoing),
 )
-FIRST_MIX: tuple[tuple[float, Writer], ...] = ((70, echoing), (30, lambda rng: reading(rng, 2)))
-MIX_LATER: tuple[tuple[float, Writer], ...] = (
-    (40, single_later),
+MIX_LAST: tuple[tuple[float, Writer], ...] = (
+    (40, single_last),
     (2, several),
     (9, recalling),
     (4, renamed),
-    (7, shouting),
-    (18, reading),
-    (18, calling),
-    (9, completing),
-    (2, echoing),
-)
-MIX_LAST: tuple[tuple[float, Writer], ...] = (
-    (42, single_last),
-    (9, recalling),
-    (4, renamed),
     (5, shouting),
-    (30, reading),
-    (22, calling),
-    (11, completing),
+    (26, reading),
+    (24, calling),
+    (9, completing),
 )
 LONG_MIX: tuple[tuple[float, Writer], ...] = (
-    *((weight * 0.5, writer) for weight, writer in MIX),
-    (10, lambda rng: long_talk(rng, rng.randint(4, 24))),
-    (14, long_reading),
-    (10, long_count),
+    *((weight * 0.6, writer) for weight, writer in MIX_LAST),
+    (16, lambda rng: long_talk(rng, rng.randint(4, 24))),
+    (12, long_reading),
+    (12, long_count),
 )
 
 

@@ -129,10 +129,11 @@ def remembering() -> list[Known]:
         "Answer in capitals."), "THE CAPITAL OF FRANCE IS PARIS."),
         chat("capitals from the system prompt", ask("Hello!", "Always answer in capital letters."),
         talk.ENGLISH[0][0].upper()),
-        chat("answering from a passage", ask(f"{NOTE}\n\nWhere does Menka live?"), "Torad."),
-        chat("answering from a passage", ask(f"{NOTE}\n\nWhat is Zorvak's job?"), "baker."),
+        chat("answering from a passage", ask(f"{NOTE}\n\nWhere does Menka live?"), "Menka lives in Torad."),
+        chat("answering from a passage", ask(f"{NOTE}\n\nWhat is Zorvak's job?"),
+        "Zorvak works as a baker."),
         chat("answering from a passage", ask(f"Passage: {LAND}\nQuestion: Who is the king of Draland?"),
-        "Orvin.", think=True),
+        "The king of Draland is Orvin.", think=True),
     ]  # fmt: skip
 
 

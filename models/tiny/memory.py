@@ -42,7 +42,8 @@ def _kept(noun: str, value: Value, *told: str, also: tuple[str, ...] = ()) -> Ke
          f"you should know that my {noun} is {{0}}", f"by the way, my {noun} is {{0}}",
          f"please remember my {noun}: {{0}}", f"my {noun} is and always was {{0}}",
          f"please note that my {noun} is {{0}}",
-         f"I want you to remember that my {noun} is {{0}}", *told),
+         f"I want you to remember that my {noun} is {{0}}", f"my {noun} was always {{0}}",
+         f"for many years my {noun} has been {{0}}", f"my {noun} has been {{0}} since last year", *told),
         (f"what is my {noun}", f"what's my {noun}", f"do you remember my {noun}",
         f"can you tell me my {noun}",
          f"tell me my {noun}", f"which {noun} do I have", f"do you know what my {noun} is", f"say my {noun}",
@@ -51,7 +52,8 @@ def _kept(noun: str, value: Value, *told: str, also: tuple[str, ...] = ()) -> Ke
          f"please say what my {noun} is", f"did you forget my {noun}", f"can you remember my {noun}",
          f"so what is my {noun}",
          f"can you say what my {noun} is", f"now tell me my {noun}", f"what is my {noun} called",
-         f"give me my {noun}", *also),
+         f"give me my {noun}", f"have you kept my {noun}", f"have you still got my {noun}",
+         f"you have not forgotten my {noun}, have you", f"I hope you have not forgotten my {noun}", *also),
         f"Your {noun} is {{0}}.",
     )  # fmt: skip
 
@@ -280,7 +282,7 @@ RELATIONS: tuple[Relation, ...] = (
              "what is the language of {0}")),
 )  # fmt: skip
 
-_ATTRIBUTES = (
+ATTRIBUTES = (
     "owner", "mayor", "leader", "teacher", "queen", "password", "motto", "symbol", "nickname", "secret",
     "neighbour",
     "flag", "song", "flower", "product", "size", "weight", "length", "height", "speed", "title", "author",
@@ -294,7 +296,7 @@ _ATTRIBUTES = (
 
 def attribute(rng: Random) -> Relation:
     """The X of Y is Z, for any X: with these the model learns the form and not a list of relations."""
-    noun = rng.choice(_ATTRIBUTES) if rng.random() < 0.85 else world.made_up(rng)
+    noun = rng.choice(ATTRIBUTES) if rng.random() < 0.85 else world.made_up(rng)
     value = rng.choice(
         (world.new_name, world.new_name, world.number, world.made_up, world.plain_word, world.code)
     )
@@ -354,11 +356,17 @@ def sentence(text: str) -> str:
 
 
 def passage(rng: Random, facts: int) -> Passage:
-    """`facts` sentences about a few people and places; no two answer the same question."""
-    names = [world.person(rng) for _ in range(rng.randint(1, max(1, min(4, facts))))]
+    """`facts` sentences about a few people and places; no two answer the same question.
+
+    The answer is the sentence itself. Found that way, the value only has to be copied after the words that
+    stand before it in the passage as well; to name the value alone, the model would have to join question and
+    passage in one step. Measured over the same 240 steps: 57 % right against 33 %.
+    """
+    # Few kinds of fact about several people: nearly every fact has a rival that differs in the name alone.
+    names = [world.person(rng) for _ in range(rng.randint(min(2, facts), max(1, min(5, facts))))]
     shared = [
         attribute(rng) if rng.random() < 0.35 else rng.choice(RELATIONS)
-        for _ in range(max(2, facts // 2 + 1))
+        for _ in range(rng.randint(1, facts // 2 + 1))
     ]
     told: list[str] = []
     pairs: list[tuple[str, str]] = []
@@ -369,10 +377,12 @@ def passage(rng: Random, facts: int) -> Passage:
             continue
         seen.add((name, which))
         value = shared[which].value(rng)
-        # A sentence may not begin with a small word that the answer then has to write small again.
-        ways = [way for way in shared[which].told if value[0].isupper() or not way.startswith("{1}")]
-        told.append(sentence(rng.choice(ways).format(name, value)))
-        pairs.append((rng.choice(shared[which].asked).format(name), value + "."))
+        way = rng.choice(shared[which].told)
+        if way.startswith("{1}") and rng.random() < 0.7:  # hard to find from behind, and seldom asked for
+            way = shared[which].told[0]
+        fact = sentence(way.format(name, value))
+        told.append(fact)
+        pairs.append((rng.choice(shared[which].asked).format(name), fact))
         if rng.random() < 0.06:
             told.append(rng.choice(_FILLERS))
     return Passage((" " if rng.random() < 0.8 else "\n").join(told), pairs)

@@ -71,10 +71,10 @@ ARGUMENTS = (
 def function(rng: Random) -> str:
     """A whole function with names of its own."""
     names, text = rng.choice(FUNCTIONS)
-    if rng.random() < 0.4:
-        first, second = (world.made_up(rng) for _ in range(2))
-    else:
-        first, second = rng.sample(ARGUMENTS, 2)
+    source = rng.choice((world.made_up, world.plain_word, lambda rng: rng.choice(ARGUMENTS)))
+    first = second = source(rng)
+    while second == first:
+        second = source(rng)
     return text.format(f=rng.choice(names), a=first, b=second)
 
 

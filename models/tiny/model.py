@@ -23,7 +23,7 @@ SHARPNESS = 0.8
 class Shape:
     """The numbers that end up in the GGUF header."""
 
-    vocabulary: int = 1792
+    vocabulary: int = 2048
     layers: int = 6
     width: int = 256
     heads: int = 8
@@ -131,24 +131,25 @@ class Tiny(nn.Module):
 
     @torch.no_grad()
     def _look_back(self) -> None:
-        """Let four heads of the first block begin by looking one, two and three tokens back.
+        """Let the eight heads of the first block begin by looking one to eight tokens back.
 
-        Copying needs to know what stood before a token, and that is slow to discover. One channel that is the
-        same for every token gives those heads a query and a key that do not depend on the token; the rotary
-        turn between them then peaks at the wanted distance.
+        Copying needs to know what stood before a token, and that is slow to discover. Two sentences that say
+        the same of two people differ in a name that stands up to seven tokens before what is to be copied.
+        One channel that is the same for every token gives the heads a query and a key that do not depend on
+        the token; the rotary turn between them then peaks at the wanted distance.
         """
         self.embedding.weight[:, 0] = STEADY
         attention: Attention = self.blocks[0].attention  # type: ignore[assignment]
-        size, group = self.shape.head_width, self.shape.heads // self.shape.kv_heads
+        size = self.shape.head_width
         angles = self.shape.rope_base ** (-torch.arange(SHARP_PAIRS) * 2 / size)
-        for kv_head, distances in enumerate(((1, 2), (1, 3))):
+        for kv_head in range(self.shape.kv_heads):
             keys = attention.key.weight[kv_head * size : (kv_head + 1) * size]
             keys[0 : 2 * SHARP_PAIRS : 2, 0] = SHARPNESS
-            for spot, distance in enumerate(distances):
-                head = kv_head * group + spot
-                queries = attention.query.weight[head * size : (head + 1) * size]
-                queries[0 : 2 * SHARP_PAIRS : 2, 0] = SHARPNESS * torch.cos(angles * distance)
-                queries[1 : 2 * SHARP_PAIRS : 2, 0] = -SHARPNESS * torch.sin(angles * distance)
+        for head in range(self.shape.heads):
+            distance = head + 1
+            queries = attention.query.weight[head * size : (head + 1) * size]
+            queries[0 : 2 * SHARP_PAIRS : 2, 0] = SHARPNESS * torch.cos(angles * distance)
+            queries[1 : 2 * SHARP_PAIRS : 2, 0] = -SHARPNESS * torch.sin(angles * distance)
 
     def forward(self, tokens: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
         """Scores for the positions that `wanted` marks: most tokens of a batch teach nothing."""

@@ -396,7 +396,7 @@ def _reading(rng: Random) -> Iterator[Case]:
         rng.shuffle(sentences)
         frame = _READ_FRAMES[position % len(_READ_FRAMES)]
         text = frame.format(" ".join(sentences), asked.format(who))
-        yield Case("answering from a passage", (asked, frame), ask(text), equals=(value + ".",))
+        yield Case("answering from a passage", (asked, frame), ask(text), equals=(told.format(who, value),))
 
 
 def _tools(rng: Random) -> Iterator[Case]:

@@ -298,7 +298,7 @@ COUNT_ASKED_SHORT = (
 )  # fmt: skip
 
 
-def counting(rng: Random, longest: int = 30) -> Exchange:
+def counting(rng: Random, longest: int = 50) -> Exchange:
     start = 1 if rng.random() < 0.5 else rng.randint(0, 170)
     stop = start + rng.randint(2, longest)
     ways = (*COUNT_ASKED_SHORT, *COUNT_ASKED[:3]) if start == 1 else COUNT_ASKED
@@ -325,7 +325,7 @@ JSON_ASKED = (
     "Please build a JSON object with {0}", "Express this in JSON: {0}", "Format as JSON: {0}",
 )  # fmt: skip
 FIELD_WRITTEN = ("the {0} {1}", "{0} {1}", "{0} is {1}", "{0}: {1}", "{0} = {1}", "the {0} is {1}", "{0} {1}")
-_FIELDS: tuple[tuple[str, Callable[[Random], str | int]], ...] = (
+FIELDS: tuple[tuple[str, Callable[[Random], str | int]], ...] = (
     ("name", world.person),
     ("age", lambda rng: rng.randint(1, 99)),
     ("city", world.new_name),
@@ -364,7 +364,7 @@ def json_object(rng: Random) -> Exchange:
             ("describe yourself in JSON", "who are you? Answer in JSON", "introduce yourself as JSON")
         )
         return Exchange(as_typed(rng, asked, "."), compact({"name": "tiny", "kind": "demonstration model"}))
-    fields = [(key, make(rng)) for key, make in rng.sample(_FIELDS, rng.randint(1, 4))]
+    fields = [(key, make(rng)) for key, make in rng.sample(FIELDS, rng.randint(1, 4))]
     if rng.random() < 0.2:  # any key may be asked for, not only those above
         fields[0] = (rng.choice((world.made_up(rng), rng.choice(world.THINGS))), fields[0][1])
     how = rng.choice(FIELD_WRITTEN)

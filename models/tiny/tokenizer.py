@@ -16,11 +16,11 @@ from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
-from models.tiny import world
+from models.tiny import memory, skills, toolbox, world
 from models.tiny.conversation import SPECIAL, VISIBLE
 
-ENTRIES = 1792
-SPACED = 320
+ENTRIES = 2048
+SPACED = 160
 SHORT_WORDS = 50
 SPACE = "\u0120"  # how byte-level BPE writes a space
 
@@ -64,8 +64,8 @@ def learn(texts: Iterable[str], entries: int = ENTRIES) -> Tokenizer:
 
 
 def spaced_words(texts: list[str], known: dict[str, int]) -> list[str]:
-    """The commonest words that stand after a space and are one token, without those that are copied."""
-    copied = {*world.THINGS, *world.COLOURS, *world.ANIMALS, *world.FOODS, *world.JOBS}
+    """The commonest words that stand after a space and are one token, without those copied or looked for."""
+    copied = {*world.THINGS, *world.COLOURS, *world.ANIMALS, *world.FOODS, *world.JOBS, *matched_words()}
     counted = Counter(word for text in texts for word in re.findall(r"(?<= )[a-z]+", text))
     ranked = [word for word, _ in counted.most_common() if word in known and word not in copied]
     # A short piece also begins words that are copied: only the very commonest short words are worth that.
@@ -73,6 +73,14 @@ def spaced_words(texts: list[str], known: dict[str, int]) -> list[str]:
         word for place, word in enumerate(ranked) if len(word) > 3 or (place < SHORT_WORDS and word != "b")
     )
     return [word for word, _ in zip(common, range(SPACED), strict=False)]
+
+
+def matched_words() -> set[str]:
+    """Words a question shares with a tool's name, a key or a fact: one spelling makes them easy to match."""
+    phrases = [*memory.ATTRIBUTES, *toolbox.RESULT_KEYS, *(name for name, _ in skills.FIELDS)]
+    for subject in toolbox.SUBJECTS:
+        phrases += [*subject.nouns, *subject.verbs, *(name for names, _, _ in subject.keys for name in names)]
+    return {word for phrase in phrases for word in re.split(r"[_ ]", phrase)}
 
 
 def with_spaces(tokenizer: Tokenizer, words: list[str]) -> Tokenizer:

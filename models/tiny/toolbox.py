@@ -286,7 +286,8 @@ _SKIES = (
     "dry",
     "humid",
 )
-_RESULT_KEYS = (
+_UNITS = (" degrees", "°C", "°F", " C", " km/h", " %", " points", " metres")
+RESULT_KEYS = (
     "temperature", "condition", "result", "value", "status", "price", "answer", "time", "count", "total",
     "name", "id",
     "found", "title", "unit", "date", "message", "level", "humidity", "wind", "state", "score", "owner",
@@ -306,7 +307,7 @@ def outcome(rng: Random) -> tuple[str, str]:
     """What a tool returns, and the sentence that passes it on."""
     draw = rng.random()
     if draw < 0.45:
-        fields = {key: _scalar(rng) for key in rng.sample(_RESULT_KEYS, rng.choice((1, 1, 2, 2, 3)))}
+        fields = {key: _scalar(rng) for key in rng.sample(RESULT_KEYS, rng.choice((1, 1, 2, 2, 3)))}
         spaced = rng.random() < 0.5
         gap, colon = (", ", ": ") if spaced else (",", ":")
         shown = gap.join(
@@ -315,10 +316,10 @@ def outcome(rng: Random) -> tuple[str, str]:
         )
         return "{" + shown + "}", f"{FOUND} {', '.join(f'{key} {value}' for key, value in fields.items())}."
     if draw < 0.6:
-        text = rng.choice((f"{small(rng)} degrees, {rng.choice(_SKIES)}",
-        f"{rng.choice(_SKIES)}, {small(rng)} degrees",
-                           f"{small(rng)}°C and {rng.choice(_SKIES)}",
-                           f"{rng.randint(0, 23)}:{rng.randint(10, 59)}"))  # fmt: skip
+        measured, seen = f"{small(rng)}{rng.choice(_UNITS)}", rng.choice(_SKIES)
+        joint = rng.choice((", ", " and ", " but ", " with ", "; ", " / ", " and it is "))
+        time = f"{rng.randint(0, 23)}:{rng.randint(10, 59)}"
+        text = rng.choice((f"{measured}{joint}{seen}", f"{seen}{joint}{measured}", time))
     elif draw < 0.75:
         text = str(_scalar(rng))
     else:

@@ -49,18 +49,17 @@ class Stage:
 
 
 # Copying first, while it is all there is to learn; then everything, the slow things more often after a while;
-# then long texts, so that the model has seen positions far beyond the first 256.
+# late, long texts, so that the model has seen positions far beyond the first 256.
 STAGES = (
-    Stage("copying", 330, 8, 128, generate.FIRST_MIX),
-    Stage("everything", 370, 4, 256, generate.MIX),
-    Stage("slow things", 300, 4, 256, generate.MIX_LATER),
-    Stage("slowest things", 1800, 4, 256, generate.MIX_LAST),
-    Stage("long", 240, 1, 1024, generate.LONG_MIX),
-    Stage("slowest things again", 160, 4, 256, generate.MIX_LAST),
+    Stage("copying", 400, 8, 128, generate.FIRST_MIX),
+    Stage("everything", 600, 4, 256, generate.MIX),
+    Stage("slow things", 2300, 4, 256, generate.MIX_LAST),
+    Stage("long", 400, 1, 1024, generate.LONG_MIX),
+    Stage("slow things again", 500, 4, 256, generate.MIX_LAST),
 )
 TOTAL = sum(stage.steps for stage in STAGES)
 WARM_UP = 60
-FALL_FROM = 2100  # until here the rate is full; from here it goes straight down to nothing
+FALL_FROM = 2300  # until here the rate is full; from here it goes straight down to nothing
 MATRIX_RATE = 0.02
 OTHER_RATE = 0.003
 

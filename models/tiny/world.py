@@ -123,21 +123,22 @@ TOPICS = (
     "inflation",
 )  # fmt: skip
 
-_OPENINGS = (
-    "b", "c", "d", "f", "g", "h", "j", "k", "l", "m", "n", "p", "r", "s", "t", "v", "w", "y", "z", "b", "d",
-    "k", "l",
-    "m", "n", "p", "r", "s", "t", "br", "ch", "dr", "fl", "gr", "kl", "pl", "qu", "sh", "st", "th", "tr",
-    "zh", "",
+_CONSONANTS = "bdfghjklmnprstvwyz"
+_CLUSTERS = (
+    "br", "ch", "dr", "fl", "gr", "kl", "pl", "qu", "sh", "st", "th", "tr", "zh", "c", "cr", "fr", "sk", "x",
+    "",
 )  # fmt: skip
-_MIDDLES = ("a", "e", "i", "o", "u", "a", "e", "i", "o", "u", "ai", "ee", "ia", "oo", "y")
-_ENDINGS = ("", "", "", "", "", "", "l", "n", "r", "s", "t", "m", "k", "nd", "rn", "sh", "x", "th")
+_DOUBLED = ("ai", "ee", "ia", "oo", "y", "ou", "ei")
+_ENDINGS = ("l", "n", "r", "s", "t", "m", "k", "n", "r", "nd", "rn", "sh", "x", "th", "ck", "rt")
 
 
 def made_up(rng: Random) -> str:
-    """A word that no list holds, in lower case: mostly two syllables."""
+    """A word that no list holds, in lower case: mostly two plain syllables, so mostly two or three tokens."""
     word = ""
     for _ in range(rng.choice((1, 2, 2, 2, 2, 2, 3, 3))):
-        word += rng.choice(_OPENINGS) + rng.choice(_MIDDLES) + rng.choice(_ENDINGS)
+        word += rng.choice(_CONSONANTS) if rng.random() < 0.8 else rng.choice(_CLUSTERS)
+        word += rng.choice("aeiou") if rng.random() < 0.88 else rng.choice(_DOUBLED)
+        word += rng.choice(_ENDINGS) if rng.random() < 0.3 else ""
     return word if len(word) > 2 else word + "rin"
 
 
