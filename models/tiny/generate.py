@@ -129,6 +129,24 @@ def calling(rng: Random) -> Conversation:
     wanted = toolbox.request(rng)
     kind = rng.random()
     tools = toolbox.other_tools(rng, [wanted.tool], rng.choice((0, 0, 1, 2, 3)))
+    return with_tools(rng, wanted, tools, kind)
+
+
+def choosing(rng: Random) -> Conversation:
+    """The same with a choice to make: there are always other tools, and mostly one has to be called."""
+    wanted = toolbox.request(rng)
+    tools = toolbox.other_tools(rng, [wanted.tool], 3, least=1)
+    return with_tools(rng, wanted, tools, rng.random() * 0.7)
+
+
+def choosing_well(rng: Random) -> Conversation:
+    """The same, and no other tool would do as well."""
+    wanted = toolbox.request(rng)
+    return with_tools(rng, wanted, toolbox.among(rng, wanted, rng.randint(1, 3)), rng.random() * 0.7)
+
+
+def with_tools(rng: Random, wanted: toolbox.Request, tools: list[Message], kind: float) -> Conversation:
+    """`kind` from 0 to 1: first what needs no tool, then calls, then answers from a result."""
     system = neutral(rng, 0.3)
     if kind < 0.15:
         return written(rng, [draw(rng, _WITHOUT_TOOL)], system, tools)
@@ -229,6 +247,31 @@ MIX_LAST: tuple[tuple[float, Writer], ...] = (
     (26, reading),
     (24, calling),
     (9, completing),
+)
+MIX_CHOOSING: tuple[tuple[float, Writer], ...] = (
+    (34, single_last),
+    (2, several),
+    (6, recalling),
+    (4, renamed),
+    (6, shouting),
+    (22, reading),
+    (26, choosing),
+    (4, calling),
+    (9, completing),
+)
+MIX_ENDING: tuple[tuple[float, Writer], ...] = (
+    *(pair for pair in MIX_CHOOSING if pair[1] is not choosing),
+    (26, choosing_well),
+)
+MIX_TOOLS: tuple[tuple[float, Writer], ...] = (
+    (24, single_last),
+    (4, recalling),
+    (3, renamed),
+    (6, shouting),
+    (14, reading),
+    (42, choosing_well),
+    (2, calling),
+    (5, completing),
 )
 LONG_MIX: tuple[tuple[float, Writer], ...] = (
     *((weight * 0.6, writer) for weight, writer in MIX_LAST),

@@ -107,7 +107,7 @@ _WHO = (
     "Describe yourself in a sentence.", "Can you tell me about yourself?", "Good day, who are you?",
     "Who are you, little one?",
     "Who am I chatting with?", "Are you some AI?", "Which language model are you?", "Please say who you are.",
-    "Who is tiny, please?", "Are you a very big model?",
+    "Would you say who tiny is?", "Are you a very big model?",
 )  # fmt: skip
 _WHAT_NAME = (
     "So what is your name?",
@@ -191,7 +191,7 @@ _LOUD = (
     "You are a polite assistant. Always answer in capital letters.", "Shout: use capitals for all answers.",
 )  # fmt: skip
 _LOUD_ASKED: tuple[tuple[str, str], ...] = (
-    ("Hello to you!", HELLO), ("What was the capital of France?", "The capital of France is Paris."),
+    ("Hello to you!", HELLO), ("Which town is the capital of France?", "The capital of France is Paris."),
     ("Many thanks for your answer.", WELCOME), ("Name Japan's capital.", "The capital of Japan is Tokyo."),
     ("Goodbye, my friend!", BYE), ("Tiny, how are you?", FINE), ("Tell me Italy's capital.",
      "The capital of Italy is Rome."),
@@ -237,30 +237,31 @@ def _value(rng: Random, kind: str) -> str:
     }[kind]()  # fmt: skip
 
 
-# name, keys, description, question, arguments
-_CALLS: tuple[tuple[str, dict[str, str], str, str, dict[str, Any]], ...] = (
-    ("get_weather", {"city": "string"}, "Get the current weather", "What's the weather today in {0}?",
-     {"city": "{0}"}),
-    ("get_current_weather", {"location": "string"}, "Get the weather for a location",
+# name, noun, keys, description, question, arguments
+_CALLS: tuple[tuple[str, str, dict[str, str], str, str, dict[str, Any]], ...] = (
+    ("get_weather", "weather", {"city": "string"}, "Get the current weather",
+     "What's the weather today in {0}?", {"city": "{0}"}),
+    ("get_current_weather", "weather", {"location": "string"}, "Get the weather for a location",
      "Could you check the weather in {0}?", {"location": "{0}"}),
-    ("weather_lookup", {"place": "string"}, "Weather of a place", "Tell me what the weather is in {0}.",
-     {"place": "{0}"}),
-    ("get_time", {"city": "string"}, "Get the time in a city", "What's the time now in {0}?",
+    ("weather_lookup", "weather", {"place": "string"}, "Weather of a place",
+     "Tell me what the weather is in {0}.", {"place": "{0}"}),
+    ("get_time", "time", {"city": "string"}, "Get the time in a city", "What's the time now in {0}?",
      {"city": "{0}"}),
-    ("find_temperature", {"town": "string"}, "Find the temperature of a town",
+    ("find_temperature", "temperature", {"town": "string"}, "Find the temperature of a town",
      "What temperature is it in {0}?", {"town": "{0}"}),
-    ("get_stock_price", {"symbol": "string"}, "Get the price of a stock",
+    ("get_stock_price", "stock_price", {"symbol": "string"}, "Get the price of a stock",
      "What is the current price of {0}?", {"symbol": "{0}"}),
-    ("search_book", {"title": "string"}, "Search a book by title", "Please find the book {0}.",
+    ("search_book", "book", {"title": "string"}, "Search a book by title", "Please find the book {0}.",
      {"title": "{0}"}),
-    ("find_song", {"name": "string"}, "Find a song", "Can you search for the song {0}?", {"name": "{0}"}),
-    ("look_up_order", {"id": "integer"}, "Look up an order", "Please look up order {1}.", {"id": 1}),
-    ("get_ticket", {"number": "integer"}, "Get a ticket", "Show ticket {1}.", {"number": 1}),
-    ("add_numbers", {"a": "integer", "b": "integer"}, "Add two numbers", "Please add {1} and {2}.", {"a": 1,
-     "b": 2}),
-    ("multiply_numbers", {"x": "integer", "y": "integer"}, "Multiply two numbers",
+    ("find_song", "song", {"name": "string"}, "Find a song", "Can you search for the song {0}?",
+     {"name": "{0}"}),
+    ("look_up_order", "order", {"id": "integer"}, "Look up an order", "Please look up order {1}.", {"id": 1}),
+    ("get_ticket", "ticket", {"number": "integer"}, "Get a ticket", "Show ticket {1}.", {"number": 1}),
+    ("add_numbers", "addition", {"a": "integer", "b": "integer"}, "Add two numbers",
+     "Please add {1} and {2}.", {"a": 1, "b": 2}),
+    ("multiply_numbers", "product", {"x": "integer", "y": "integer"}, "Multiply two numbers",
      "Please multiply {1} by {2}.", {"x": 1, "y": 2}),
-    ("set_timer", {"minutes": "integer"}, "Set a timer", "Can you set a timer for {1} minutes?",
+    ("set_timer", "timer", {"minutes": "integer"}, "Set a timer", "Can you set a timer for {1} minutes?",
      {"minutes": 1}),
 )  # fmt: skip
 
@@ -401,15 +402,18 @@ def _reading(rng: Random) -> Iterator[Case]:
 
 def _tools(rng: Random) -> Iterator[Case]:
     for position in range(39):
-        name, keys, about, asked, pattern = _CALLS[position % len(_CALLS)]
+        name, noun, keys, about, asked, pattern = _CALLS[position % len(_CALLS)]
         values = (toolbox.place(rng), rng.randint(2, 98), rng.randint(2, 98))
         arguments = {
             key: values[spot] if isinstance(spot, int) else spot.format(*values)
             for key, spot in pattern.items()
         }
         wanted = toolbox.describe(name, about, keys)
-        others = [toolbox.request(rng).tool for _ in range(position // len(_CALLS))]
-        tools = [wanted, *(tool for tool in others if tool["function"]["name"].split("_")[-1] not in name)]
+        tools = [wanted]
+        while len(tools) <= position // len(_CALLS):  # none among them that would do as well
+            other = toolbox.request(rng)
+            if not other.serves(noun) and other.name != name:
+                tools.append(other.tool)
         rng.shuffle(tools)
         messages = ask(asked.format(*values))
         yield Case("one tool call", (asked,), messages, tools, call={"name": name, "arguments": arguments})

@@ -187,15 +187,23 @@ SUBJECTS: tuple[Subject, ...] = (
 
 @dataclass(frozen=True)
 class Request:
-    """A tool, a question that needs it, and the arguments that question asks for."""
+    """A tool, a question that needs it, the arguments that question asks for, and what both are about."""
 
     tool: Message
     asked: str
     arguments: dict[str, Any]
+    subject: Subject
+    noun: str
 
     @property
     def name(self) -> str:
         return str(self.tool["function"]["name"])
+
+    def serves(self, noun: str) -> bool:
+        """Whether a question about `noun` could as well be put to this tool."""
+        if any("{noun}" in way for way in self.subject.asked):
+            return noun == self.noun
+        return noun in self.subject.nouns
 
 
 def describe(name: str, text: str, keys: dict[str, str]) -> Message:
@@ -253,15 +261,28 @@ def request(rng: Random) -> Request:
         key: value
         for (key, _, _), value in sorted(zip(keys, values, strict=False), key=lambda pair: pair[0][0])
     }
-    return Request(tool, as_typed(rng, asked), arguments)
+    return Request(tool, as_typed(rng, asked), arguments, subject, noun)
 
 
-def other_tools(rng: Random, wanted: list[Message], most: int) -> list[Message]:
-    """The wanted tools among others, in any order, no name twice."""
+def other_tools(rng: Random, wanted: list[Message], most: int, least: int = 0) -> list[Message]:
+    """The wanted tools among `least` to `most` others, in any order, no name twice."""
     by_name = {
-        tool["function"]["name"]: tool for tool in (request(rng).tool for _ in range(rng.randint(0, most)))
+        tool["function"]["name"]: tool
+        for tool in (request(rng).tool for _ in range(rng.randint(least, most)))
     }
     by_name.update({tool["function"]["name"]: tool for tool in wanted})
+    tools = list(by_name.values())
+    rng.shuffle(tools)
+    return tools
+
+
+def among(rng: Random, wanted: Request, count: int) -> list[Message]:
+    """The wanted tool among `count` others, none of which would do as well, in any order."""
+    by_name = {wanted.name: wanted.tool}
+    while len(by_name) <= count:
+        other = request(rng)
+        if not other.serves(wanted.noun):
+            by_name.setdefault(other.name, other.tool)
     tools = list(by_name.values())
     rng.shuffle(tools)
     return tools

@@ -16,6 +16,7 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from random import Random
@@ -53,13 +54,17 @@ class Stage:
 STAGES = (
     Stage("copying", 400, 8, 128, generate.FIRST_MIX),
     Stage("everything", 600, 4, 256, generate.MIX),
-    Stage("slow things", 2300, 4, 256, generate.MIX_LAST),
-    Stage("long", 400, 1, 1024, generate.LONG_MIX),
-    Stage("slow things again", 500, 4, 256, generate.MIX_LAST),
+    Stage("slow things", 2200, 4, 256, generate.MIX_LAST),
+    Stage("choosing", 1050, 4, 256, generate.MIX_CHOOSING),
+    Stage("long", 350, 1, 1024, generate.LONG_MIX),
+    Stage("choosing well", 400, 4, 256, generate.MIX_ENDING),
+    Stage("tools above all", 750, 4, 256, generate.MIX_TOOLS),
 )
 TOTAL = sum(stage.steps for stage in STAGES)
 WARM_UP = 60
-FALL_FROM = 2300  # until here the rate is full; from here it goes straight down to nothing
+#: Full until the first step here, then straight from each share to the next one: down, level while the new
+#: mix is learnt, down to nothing; and a short second time for what had lagged.
+FALL = ((2300, 1.0), (3200, 1000 / 1900), (3900, 1000 / 1900), (5000, 0.0), (5040, 0.35), (5750, 0.0))
 MATRIX_RATE = 0.02
 OTHER_RATE = 0.003
 
@@ -81,8 +86,11 @@ def stage_of(step: int) -> Stage:
 
 
 def rate(step: int) -> float:
-    """Share of the full learning rate: a short rise, a plateau, a straight way down."""
-    return min(1.0, (step + 1) / WARM_UP, (TOTAL - step) / (TOTAL - FALL_FROM))
+    """Share of the full learning rate: a short rise, a plateau, the way down that FALL draws."""
+    for (begin, high), (end, low) in pairwise(FALL):
+        if begin <= step < end:
+            return high + (low - high) * (step - begin) / (end - begin)
+    return min(1.0, (step + 1) / WARM_UP)
 
 
 def encode(words: Tokenizer, pieces: list[Segment]) -> tuple[list[int], list[bool]]:

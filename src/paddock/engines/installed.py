@@ -122,6 +122,8 @@ def choose(
     best = min(fit, key=lambda engine: (_RANK.get(engine.backend, 9), engine.kind == BUNDLED, engine.name))
     if overruled:
         return Choice(best, f"{decided} was chosen, but {overruled}")
+    if len(found) == 1:
+        return Choice(best, "there is no other one here")
     return Choice(best, "it is the best one here that passed its self-test")
 
 
