@@ -263,16 +263,6 @@ MIX_ENDING: tuple[tuple[float, Writer], ...] = (
     *(pair for pair in MIX_CHOOSING if pair[1] is not choosing),
     (26, choosing_well),
 )
-MIX_TOOLS: tuple[tuple[float, Writer], ...] = (
-    (24, single_last),
-    (4, recalling),
-    (3, renamed),
-    (6, shouting),
-    (14, reading),
-    (42, choosing_well),
-    (2, calling),
-    (5, completing),
-)
 LONG_MIX: tuple[tuple[float, Writer], ...] = (
     *((weight * 0.6, writer) for weight, writer in MIX_LAST),
     (16, lambda rng: long_talk(rng, rng.randint(4, 24))),

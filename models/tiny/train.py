@@ -58,13 +58,12 @@ STAGES = (
     Stage("choosing", 1050, 4, 256, generate.MIX_CHOOSING),
     Stage("long", 350, 1, 1024, generate.LONG_MIX),
     Stage("choosing well", 400, 4, 256, generate.MIX_ENDING),
-    Stage("tools above all", 750, 4, 256, generate.MIX_TOOLS),
 )
 TOTAL = sum(stage.steps for stage in STAGES)
 WARM_UP = 60
 #: Full until the first step here, then straight from each share to the next one: down, level while the new
-#: mix is learnt, down to nothing; and a short second time for what had lagged.
-FALL = ((2300, 1.0), (3200, 1000 / 1900), (3900, 1000 / 1900), (5000, 0.0), (5040, 0.35), (5750, 0.0))
+#: mix is learnt, down to nothing.
+FALL = ((2300, 1.0), (3200, 1000 / 1900), (3900, 1000 / 1900), (5000, 0.0))
 MATRIX_RATE = 0.02
 OTHER_RATE = 0.003
 
@@ -332,7 +331,7 @@ def main() -> None:
     run = train(options.out, options.seed, options.processes)
     words = tokenizer.load(options.out / "tokenizer.json")
     path, model = options.out / "tiny.gguf", run.bench.model
-    parameters = export.write_gguf(path, model.shape, dict(model.named_parameters()), words)
+    parameters = export.write_gguf(path, model.shape, dict(model.named_parameters()), words, eight_bits=True)
     print(f"{path}: {parameters} parameters, {run.tokens} tokens, {run.seconds:.0f} seconds of training")
 
 
