@@ -18,6 +18,7 @@ import tarfile
 import time
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -293,7 +294,12 @@ def _alive(pid: int) -> bool:
 
 def _below(pid: int, word: str) -> list[int]:
     """Processes that `pid` started whose command line holds `word`."""
-    return [child.pid for child in psutil.Process(pid).children(recursive=True) if word in child.cmdline()]
+    found: list[int] = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with suppress(psutil.Error):  # it may end between two looks
+            if word in child.cmdline():
+                found.append(child.pid)
+    return found
 
 
 def _wait_for(look: Callable[[], list[int]]) -> list[int]:
