@@ -16,7 +16,7 @@ def engine() -> None:
     """See, build and choose the engines that run models.
 
     The bundled engine runs on every processor of the last ten years. One compiled for this machine reads
-    prompts about twice as fast, and one for a GPU is another world.
+    prompts faster, and one for a GPU is another world.
 
     \b
     Examples:

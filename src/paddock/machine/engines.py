@@ -226,7 +226,7 @@ def advice(environ: Mapping[str, str], machine: Hardware, chosen: Choice) -> str
         return ""
     return (
         f"this processor has {' and '.join(unused)}, which the bundled engine does not use: 'paddock engine "
-        "build' compiles one that does and reads prompts up to twice as fast (some minutes, once)"
+        "build' compiles one that does (some minutes, once) and reads prompts faster"
     )
 
 
