@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 
 import gguf
-import numpy as np
 import torch
 from gguf import GGMLQuantizationType, GGUFWriter, LlamaFileType, TokenType
 from tokenizers import Tokenizer
@@ -93,12 +92,10 @@ def write_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer, template: str) -> 
     writer.add_chat_template(template)
 
 
-def write_gguf(
-    path: Path, shape: Shape, weights: dict[str, torch.Tensor], tokenizer: Tokenizer, eight_bits: bool = False
-) -> int:
-    """Write the model; returns how many parameters it has. Norms stay float32: the engine asks for it."""
+def write_gguf(path: Path, shape: Shape, weights: dict[str, torch.Tensor], tokenizer: Tokenizer) -> int:
+    """Write the model in Q8_0, norms in float32 as the engine wants them; returns the number of parameters."""
     parameters = sum(weight.numel() for weight in weights.values())
-    kind = LlamaFileType.MOSTLY_Q8_0 if eight_bits else LlamaFileType.MOSTLY_F16
+    kind = LlamaFileType.MOSTLY_Q8_0
     writer = GGUFWriter(str(path), "llama")
     write_header(writer, shape, parameters, kind)
     write_tokenizer(writer, tokenizer, TEMPLATE.read_text(encoding="utf-8").rstrip("\n"))
@@ -106,11 +103,9 @@ def write_gguf(
         values = weight.detach().float().numpy()
         if values.ndim == 1:
             writer.add_tensor(tensor_name(name), values)
-        elif eight_bits:
+        else:
             packed = gguf.quants.quantize(values, GGMLQuantizationType.Q8_0)
             writer.add_tensor(tensor_name(name), packed, raw_dtype=GGMLQuantizationType.Q8_0)
-        else:
-            writer.add_tensor(tensor_name(name), values.astype(np.float16))
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

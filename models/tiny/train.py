@@ -331,7 +331,7 @@ def main() -> None:
     run = train(options.out, options.seed, options.processes)
     words = tokenizer.load(options.out / "tokenizer.json")
     path, model = options.out / "tiny.gguf", run.bench.model
-    parameters = export.write_gguf(path, model.shape, dict(model.named_parameters()), words, eight_bits=True)
+    parameters = export.write_gguf(path, model.shape, dict(model.named_parameters()), words)
     print(f"{path}: {parameters} parameters, {run.tokens} tokens, {run.seconds:.0f} seconds of training")
 
 
