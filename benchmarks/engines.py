@@ -10,15 +10,13 @@ the engine in use meets its targets beside the bundled one, 1 when it misses one
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 from pathlib import Path
 
 from benchmarks import random_model
 from paddock import settings
-from paddock.engines import hardware, installed, speed
-from paddock.engines.launcher import Launcher, private_directory
+from paddock.engines import installed
 from paddock.engines.speed import STREAMS, Speed
 from paddock.machine import engines
 
@@ -27,12 +25,7 @@ READING, WRITING, TOGETHER = 1.5, 1.0, 2.5
 
 def measured(weights: Path, rounds: int) -> dict[str, Speed]:
     """Every usable engine's figures."""
-    chosen, machine = settings.read(os.environ), hardware.survey()
-    processor, seen = installed.fingerprint(machine.processor), engines.backends(machine)
-    able = [engine for engine in engines.shelf(chosen) if not engine.unfit(processor, seen)]
-    with private_directory() as sockets:
-        launchers = {engine.name: Launcher(sockets, os.environ, 300, engine) for engine in able}
-        return asyncio.run(speed.compare(launchers, weights, rounds, print))
+    return engines.compare(settings.read(os.environ), os.environ, weights, rounds, print)[1]
 
 
 def table(speeds: dict[str, Speed]) -> str:

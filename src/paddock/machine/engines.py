@@ -11,7 +11,7 @@ import contextlib
 import platform
 import shutil
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -192,10 +192,16 @@ def bench(
     settings: Settings, environ: Mapping[str, str], model: str, rounds: int, watch: Watcher
 ) -> tuple[int, dict[str, Speed]]:
     """Measure every engine that can be used here with an installed model, side by side."""
+    return compare(settings, environ, _weights(settings, model), rounds, watch.step)
+
+
+def compare(
+    settings: Settings, environ: Mapping[str, str], weights: Path, rounds: int, say: Callable[[str], None]
+) -> tuple[int, dict[str, Speed]]:
+    """How many streams were measured together, and every usable engine's speed with these weights."""
     from paddock.engines import speed
     from paddock.engines.launcher import Launcher, private_directory
 
-    weights = _weights(settings, model)
     machine = hardware.survey()
     processor, seen = installed.fingerprint(machine.processor), backends(machine)
     able = [engine for engine in shelf(settings) if not engine.unfit(processor, seen)]
@@ -203,7 +209,7 @@ def bench(
         launchers = {
             engine.name: Launcher(sockets, environ, settings.load_timeout, engine) for engine in able
         }
-        return speed.STREAMS, asyncio.run(speed.compare(launchers, weights, rounds, watch.step))
+        return speed.STREAMS, asyncio.run(speed.compare(launchers, weights, rounds, say))
 
 
 def advice(environ: Mapping[str, str], machine: Hardware, chosen: Choice) -> str:
