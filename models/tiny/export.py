@@ -93,7 +93,7 @@ def write_tokenizer(writer: GGUFWriter, tokenizer: Tokenizer, template: str) -> 
 
 
 def write_gguf(path: Path, shape: Shape, weights: dict[str, torch.Tensor], tokenizer: Tokenizer) -> int:
-    """Write the model in Q8_0, norms in float32 as the engine wants them; returns the number of parameters."""
+    """Write the model in Q8_0, norms in float32 as the engine wants; returns the number of parameters."""
     parameters = sum(weight.numel() for weight in weights.values())
     kind = LlamaFileType.MOSTLY_Q8_0
     writer = GGUFWriter(str(path), "llama")
