@@ -1,6 +1,6 @@
 """What Paddock costs: its server beside the engine it drives and beside a proxy that only copies bytes.
 
-    python -m benchmarks.overhead                 # both models; about a quarter of an hour on two cores
+    python -m benchmarks.overhead                 # both models; some 35 minutes on two cores
     python -m benchmarks.overhead --quick         # fewer rounds, to see that it works
     python -m benchmarks.overhead --only tiny --json figures.json --markdown tables.md
 
