@@ -17,7 +17,7 @@ import sys
 import tarfile
 import time
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -172,10 +172,10 @@ def test_a_server_answers_with_the_engine_that_was_built(
 ) -> None:
     server = serve(PADDOCK_HOME=str(built.path / ".paddock"))
     (name,) = built.names()
-    assert f"the engine is {name}" in server.text()
     asked = [sys.executable, "-m", "paddock", "run", "tiny", "What is the capital of France?"]
     answer = subprocess.run(asked, env=server.env, capture_output=True, text=True, timeout=60)
     assert "Paris" in answer.stdout
+    assert f"the engine is {name}" in server.text()  # said after it listens, and before it loads anything
     (engine,) = (psutil.Process(pid) for pid in server.engines())
     assert str(SERVER) in engine.cmdline()
 
@@ -338,7 +338,7 @@ def gpu_wheel(index: Path, broken: bool = False) -> None:
 
 
 @pytest.fixture
-def on_vulkan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def on_vulkan(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with a card, as far as anybody looks."""
     card = hardware.Gpu("vulkan", 0, "Some Card", 8 << 30, 7 << 30, "", "")
     seen = hardware.Hardware(hardware.memory(), hardware.survey().processor, (card,))
@@ -347,7 +347,6 @@ def on_vulkan(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         "paddock.machine.wheels.look",
         lambda: engines.wheels.System("Linux", "x86_64", (2, 36), "", True),
     )
-    return iter(())
 
 
 class Told:

@@ -27,7 +27,8 @@ _GREEDY = Sampling(temperature=0.0, top_k=1, seed=1)
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Tokens a second: read, written by one stream, written by `STREAMS` together."""
+    """Tokens a second: read, written by one stream, written by `STREAMS` together. No figure of writing
+    counts the time a prompt takes."""
 
     reading: float
     writing: float
@@ -59,21 +60,44 @@ async def measure(runner: Runner, rng: Random) -> Speed:
         return tuple(rng.choices(vocabulary, k=length))
 
     await _complete(runner, prompt(32), 4)  # the first answer warms what is warmed once
-    long = await _complete(runner, prompt(_PROMPT), 1)
-    alone = await _complete(runner, prompt(16), _WRITTEN)
-    begun = time.monotonic()
-    ends = await asyncio.gather(*(_complete(runner, prompt(16), _WRITTEN) for _ in range(STREAMS)))
-    together = sum(end.output_tokens for end in ends) / (time.monotonic() - begun)
-    return Speed(_rate(_PROMPT, long.prompt_ns), _rate(alone.output_tokens, alone.output_ns), together)
+    long = (await _complete(runner, prompt(_PROMPT), 1)).end
+    alone = (await _complete(runner, prompt(16), _WRITTEN)).end
+    crowd = await asyncio.gather(*(_complete(runner, prompt(16), _WRITTEN) for _ in range(STREAMS)))
+    reading, writing = _rate(_PROMPT, long.prompt_ns), _rate(alone.output_tokens, alone.output_ns)
+    return Speed(reading, writing, together(crowd))
 
 
-async def _complete(runner: Runner, tokens: tuple[int, ...], predict: int) -> End:
-    ends = [
-        piece.end
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A whole answer: the seconds on the clock at which its pieces came, and how it ended."""
+
+    moments: tuple[float, ...]
+    end: End
+
+
+def together(streams: Sequence[Stream]) -> float:
+    """Tokens a second while every stream was being written, as one stream's figure knows no prompt either:
+    from when the last of them began until the first of them ended. 0 where they never ran side by side."""
+    begun = max(stream.moments[0] for stream in streams)
+    ended = min(stream.moments[-1] for stream in streams)
+    if ended <= begun:
+        return 0.0
+    return sum(_within(stream, begun, ended) for stream in streams) / (ended - begun)
+
+
+def _within(stream: Stream, begun: float, ended: float) -> float:
+    """Its tokens after `begun` and up to `ended`. A piece may hold more than one: on the average as many."""
+    pieces = sum(begun < moment <= ended for moment in stream.moments)
+    return stream.end.output_tokens * pieces / len(stream.moments)
+
+
+async def _complete(runner: Runner, tokens: tuple[int, ...], predict: int) -> Stream:
+    pieces = [
+        (time.monotonic(), piece)
         async for piece in runner.complete(Completion(tokens, _GREEDY, predict, endless=True))
-        if piece.end is not None
     ]
-    return ends[0]
+    (end,) = (piece.end for _, piece in pieces if piece.end is not None)
+    return Stream(tuple(moment for moment, piece in pieces if piece.text) or (pieces[-1][0],), end)
 
 
 def _rate(tokens: int, nanoseconds: int) -> float:
