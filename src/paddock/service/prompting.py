@@ -1,0 +1,167 @@
+"""From a request to the tokens an engine will read: rendered, tokenized and made to fit.
+
+Nothing is shortened silently: what is lost is counted in the Prompt, and logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from paddock.engines.runner import Runner
+from paddock.errors import PromptTooLong, Unsupported
+from paddock.messages import ChatRequest, Common, GenerateRequest, Message, Think
+from paddock.options import Options
+from paddock.prompts import collate
+from paddock.scheduler.pool import Lease
+from paddock.service.subjects import Subject
+
+log = logging.getLogger(__name__)
+
+_OPENING_TAG = "<think>"
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """What the engine will read. `opened` says that it ends inside a thought."""
+
+    tokens: tuple[int, ...]
+    dropped: int = 0
+    opened: bool = False
+
+
+# ── chat ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def chat_text(request: ChatRequest, subject: Subject, think: Think | None, runner: Runner) -> str:
+    """The whole conversation as the model would read it. Raises Unsupported, EngineError."""
+    return await _rendered(_conversation(request, subject), subject, think, runner)
+
+
+async def chat_prompt(
+    request: ChatRequest, subject: Subject, think: Think | None, options: Options, lease: Lease
+) -> Prompt:
+    """The conversation, made to fit the window. Raises Unsupported, PromptTooLong, EngineError."""
+
+    async def render(messages: Sequence[Message]) -> str:
+        return await _rendered(messages, subject, think, lease.runner)
+
+    prompt = await _fit_conversation(_conversation(request, subject), render, lease, request)
+    return _fit_tokens(prompt, lease, options, request)
+
+
+def _conversation(request: ChatRequest, subject: Subject) -> tuple[Message, ...]:
+    return collate.conversation(subject.texts.messages, request.messages, subject.texts.system)
+
+
+async def _rendered(
+    messages: Sequence[Message], subject: Subject, think: Think | None, runner: Runner
+) -> str:
+    _require_readable_template(subject)
+    values = collate.template_values(messages)
+    return await runner.apply_template(values, **collate.template_variables(think))
+
+
+async def _fit_conversation(
+    said: tuple[Message, ...],
+    render: Callable[[Sequence[Message]], Awaitable[str]],
+    lease: Lease,
+    request: ChatRequest,
+) -> Prompt:
+    """Render the conversation without its oldest turns, as many of them as have no room."""
+    runner = lease.runner
+
+    async def rendered(drop: int) -> Prompt:
+        text = await render(collate.without_oldest(said, drop))
+        return Prompt(await runner.tokenize(text), opened=_opens_thought(text))
+
+    whole = await rendered(0)
+    if len(whole.tokens) < lease.plan.window or not request.truncate:
+        return whole
+
+    async def fits(drop: int) -> bool:
+        return len((await rendered(drop)).tokens) < lease.plan.window
+
+    shorter = await rendered(await collate.fewest_dropped(collate.beginnings(said), fits))
+    return replace(shorter, dropped=len(whole.tokens) - len(shorter.tokens))
+
+
+# ── generate ──────────────────────────────────────────────────────────────────────────────────────
+
+
+async def generate_text(
+    request: GenerateRequest, subject: Subject, think: Think | None, runner: Runner
+) -> str:
+    """The prompt as the model would read it, context left out. Raises Unsupported, EngineError."""
+    if request.raw:
+        return request.prompt
+    _require_readable_template(subject)
+    if not subject.has_template:  # a model without any template completes the bare prompt
+        return request.prompt
+    system = subject.texts.system if request.system is None else request.system
+    stored = () if request.context else subject.texts.messages
+    said = collate.conversation(stored, (Message("user", request.prompt),), system)
+    return await _rendered(said, subject, think, runner)
+
+
+async def generate_prompt(
+    request: GenerateRequest, subject: Subject, think: Think | None, options: Options, lease: Lease
+) -> Prompt:
+    """The prompt, made to fit the window. Raises Unsupported, PromptTooLong, EngineError."""
+    whole = await _whole_prompt(request, subject, think, lease.runner)
+    return _fit_tokens(whole, lease, options, request)
+
+
+async def _whole_prompt(
+    request: GenerateRequest, subject: Subject, think: Think | None, runner: Runner
+) -> Prompt:
+    if request.suffix:
+        marks = subject.header.fim_tokens
+        if marks is None:
+            raise Unsupported(
+                f"{subject.model.name.full} does not support insert without a Go template, "
+                "which this version of Paddock cannot render yet",
+                "insert",
+            )
+        before = await runner.tokenize(request.prompt, special=False)
+        after = await runner.tokenize(request.suffix, special=False)
+        return Prompt((marks[0], *before, marks[1], *after, marks[2]))
+    text = await generate_text(request, subject, think, runner)
+    tokens = await runner.tokenize(text, special=not request.context)
+    return Prompt((*request.context, *tokens), opened=_opens_thought(text))
+
+
+# ── both ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _fit_tokens(prompt: Prompt, lease: Lease, options: Options, request: Common) -> Prompt:
+    """Cut the middle out of a prompt that is too long by itself. Raises PromptTooLong where that is
+    forbidden; otherwise the log and the answer say how many tokens are gone."""
+    window = lease.plan.window
+    if len(prompt.tokens) >= window:
+        if not request.truncate or not lease.plan.shift:
+            raise PromptTooLong(len(prompt.tokens), window)
+        kept = collate.drop_middle(prompt.tokens, window, options.sampling.num_keep)
+        prompt = replace(prompt, tokens=kept, dropped=prompt.dropped + len(prompt.tokens) - len(kept))
+    if prompt.dropped:
+        log.warning(
+            "%s: the prompt was shortened by %d tokens to fit the context window of %d",
+            request.model,
+            prompt.dropped,
+            window,
+        )
+    return prompt
+
+
+def _opens_thought(prompt: str) -> bool:
+    return prompt.rstrip().endswith(_OPENING_TAG)
+
+
+def _require_readable_template(subject: Subject) -> None:
+    if subject.texts.template and not subject.has_template:
+        raise Unsupported(
+            f"{subject.model.name.short} has its prompt format only as a Go template, which this version of "
+            "Paddock cannot render yet; prompts sent with raw: true work",
+            "completion",
+        )
