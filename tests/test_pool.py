@@ -271,6 +271,28 @@ async def test_too_many_waiting_is_refused() -> None:
                     pass
 
 
+async def test_where_nobody_may_wait_whoever_need_not_is_served_all_the_same() -> None:
+    one_slot = replace(A, plan=replace(PLAN, slots=1))
+    async with pool_of(ready_foundry(), max_queue=0) as pool, pool.lease("a", one_slot, None) as lease:
+        async with lease.slot(10, ""):
+            with pytest.raises(QueueFull):
+                async with lease.slot(10, ""):
+                    pass
+        async with lease.slot(10, ""):  # whoever was refused is not in anybody's way
+            pass
+
+
+async def test_as_many_may_wait_for_a_load_as_the_queue_holds_besides_the_one_that_is_served() -> None:
+    foundry = Foundry()
+    async with pool_of(foundry, max_queue=1) as pool:
+        waiting = [asyncio.create_task(use(pool, "a", A)) for _ in range(2)]
+        await settled(lambda: len(foundry.plans) == 1)
+        with pytest.raises(QueueFull):
+            await use(pool, "a", A)
+        foundry.may_load.set()
+        assert len(await asyncio.gather(*waiting)) == 2
+
+
 async def test_an_engine_that_dies_fails_who_waits_for_a_slot_and_is_loaded_afresh() -> None:
     foundry = ready_foundry()
     one_slot = replace(A, plan=replace(PLAN, slots=1))
@@ -341,7 +363,7 @@ async def test_an_engine_that_is_ready_in_the_very_turn_in_which_it_is_given_up_
 
 async def test_a_request_for_a_loaded_model_is_served_although_the_queue_of_those_that_load_is_full() -> None:
     foundry = ready_foundry()
-    async with pool_of(foundry, max_queue=1) as pool:
+    async with pool_of(foundry, max_queue=0) as pool:
         await use(pool, "a", A)
         foundry.may_load.clear()
         loading = asyncio.create_task(use(pool, "b", B))

@@ -94,12 +94,14 @@ class Embeddings:
 
 @dataclass(frozen=True, slots=True)
 class Logprob:
-    """A token that was written, how likely it was, and what else could have been."""
+    """A token that was written, how likely it was, and what else could have been; `id` is its number in the
+    vocabulary, -1 where not known."""
 
     token: str
     logprob: float
     bytes: tuple[int, ...]
     top: tuple[Logprob, ...] = ()
+    id: int = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +137,10 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Comes alone, where only the prompt's text was asked for."""
+    """Comes alone, where only the prompt's text was asked for. `dropped` tokens had no room in it."""
 
     prompt: str
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from starlette.types import Message, Receive, Scope, Send
 
 from paddock.errors import BodyTooLarge, PaddockError
-from paddock.messages import Event, Started
+from paddock.messages import Event, Rendered, Started
 
 log = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ async def streamed(
 
 def headers_for(first: Event) -> dict[str, str]:
     """What the first event has to say in the headers: no prompt is shortened silently."""
-    if isinstance(first, Started) and first.dropped:
+    if isinstance(first, Started | Rendered) and first.dropped:
         return {"x-paddock-prompt-truncated": str(first.dropped)}
     return {}
 

@@ -62,14 +62,14 @@ class Native:
         """POST /api/embed."""
         asked = wire.embed_request(read(request.body, wire.Embed), request.client)
         found = await self._embeddings(asked)
-        costs = {
-            "total_duration": found.total_ns,
-            "load_duration": found.load_ns,
-            "prompt_eval_count": found.prompt_tokens,
-        }
-        return _json(
-            {"model": asked.model, "embeddings": found.vectors} | {k: v for k, v in costs.items() if v}
-        )
+        answer: dict[str, Any] = {"model": asked.model, "embeddings": found.vectors}
+        if found.vectors:
+            answer |= _said(
+                total_duration=found.total_ns,
+                load_duration=found.load_ns,
+                prompt_eval_count=found.prompt_tokens,
+            )
+        return _json(answer)
 
     async def embeddings(self, request: Request) -> Reply:
         """POST /api/embeddings, the older form with one text."""
@@ -153,7 +153,8 @@ async def _answer(
         if isinstance(reply.body, bytes) or isinstance(reply.body.first, Started):
             return reply
         await events.aclose()
-        return _json(line(body.model, reply.body.first, body.top_logprobs))
+        whole = _json(line(body.model, reply.body.first, body.top_logprobs))
+        return dataclasses.replace(whole, headers=reply.headers)
     return await _whole(events, body, line)
 
 
@@ -178,6 +179,7 @@ async def _whole(
         if isinstance(event, Started):
             headers = headers_for(event)
         elif isinstance(event, Rendered):
+            headers = headers_for(event)
             break
         else:
             texts.append(event.text)

@@ -32,16 +32,19 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the prompt is read: `processed` of `total` tokens, `cached` of them found in the slot."""
+    """How far the prompt is read: `processed` of `total` tokens, `cached` of them found in the slot, in
+    `spent` nanoseconds."""
 
     total: int
     cached: int
     processed: int
+    spent: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a completion ended. Times are nanoseconds; `shifted` tokens fell out of the window meanwhile."""
+    """How a completion ended. Times are nanoseconds; `shifted` tokens fell out of the window meanwhile;
+    `at_stop_word` says that a stop word came, whose tokens are told although its text is not."""
 
     reason: Literal["stop", "length"]
     prompt_tokens: int
@@ -50,14 +53,20 @@ class End:
     output_tokens: int
     output_ns: int
     shifted: int
+    at_stop_word: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A step of a completion: some text, or how far the prompt is read. `end` is set on the last one."""
+    """A step of a completion: some text, or how far the prompt is read. `end` is set on the last one.
+
+    `written` counts the tokens of the answer so far. It may rise by more than `tokens` tells: those that
+    end inside a character are counted and not told.
+    """
 
     text: str = ""
     tokens: tuple[int, ...] = ()
+    written: int = 0
     logprobs: tuple[Logprob, ...] = ()
     progress: Progress | None = None
     end: End | None = None
@@ -93,7 +102,7 @@ def completion_body(wanted: Completion) -> dict[str, Any]:
         "repeat_penalty": how.repeat_penalty,
         "presence_penalty": how.presence_penalty,
         "frequency_penalty": how.frequency_penalty,
-        "stop": how.stop,
+        "stop": [word for word in how.stop if word],  # an empty one is found at once
         **_UNASKED,
     }
     # Ollama's -1 is "the whole window". The engine takes no negative number, and reserves memory for a
@@ -116,6 +125,7 @@ class _Progress(msgspec.Struct):
     total: int = 0
     cache: int = 0
     processed: int = 0
+    time_ms: float = 0.0
 
 
 class _Timings(msgspec.Struct):
@@ -127,6 +137,7 @@ class _Timings(msgspec.Struct):
 
 
 class _Probability(msgspec.Struct):
+    id: int = -1
     token: str = ""
     logprob: float = 0.0
     bytes: list[int] = []
@@ -240,10 +251,11 @@ def piece_of(event: Event) -> Piece:
     """An event that tells of no error, as a step of a completion."""
     if event.prompt_progress is not None:
         seen = event.prompt_progress
-        return Piece(progress=Progress(seen.total, seen.cache, seen.processed))
+        return Piece(progress=Progress(seen.total, seen.cache, seen.processed, round(seen.time_ms * 1e6)))
     return Piece(
         text=event.content,
         tokens=tuple(event.tokens),
+        written=event.tokens_predicted,
         logprobs=tuple(map(_logprob, event.completion_probabilities)),
         end=_end(event) if event.stop else None,
     )
@@ -251,7 +263,7 @@ def piece_of(event: Event) -> Piece:
 
 def _logprob(seen: _Probability) -> Logprob:
     top = tuple(map(_logprob, seen.top_logprobs))
-    return Logprob(seen.token, seen.logprob, tuple(seen.bytes), top)
+    return Logprob(seen.token, seen.logprob, tuple(seen.bytes), top, seen.id)
 
 
 def _end(event: Event) -> End:
@@ -266,6 +278,7 @@ def _end(event: Event) -> End:
         output_tokens=event.tokens_predicted,
         output_ns=round(spent.predicted_ms * 1e6),
         shifted=max(in_all - 1 - event.tokens_cached, 0),
+        at_stop_word=event.stop_type == "word",
     )
 
 

@@ -60,6 +60,8 @@ _T = TypeVar("_T")
 #: Seconds an abandoned stream may take to end before its connection is cut. An engine notices between
 #: two batches of a prompt, which on a slow machine with a large model may take this long.
 DRAIN_LIMIT = 20.0
+#: No vocabulary has a token of this number.
+_BETWEEN = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +141,21 @@ class Runner:
         """Token ids of `text`; `special` adds BOS where the vocabulary wants it."""
         body = {"content": text, "add_special": special, "parse_special": True}
         return tuple((await self._ask("/tokenize", Tokens, body)).tokens)
+
+    async def tokenize_each(self, texts: Sequence[str]) -> list[tuple[int, ...]]:
+        """Token ids of every text by itself, in one exchange; nothing is added to them."""
+        if not texts:
+            return []
+        # A prompt may mix texts and numbers, and the engine does not look at the numbers.
+        mixed = [part for text in texts for part in (text, _BETWEEN)]
+        body = {"content": mixed, "add_special": False, "parse_special": True}
+        found: list[list[int]] = [[]]
+        for token in (await self._ask("/tokenize", Tokens, body)).tokens:
+            if token == _BETWEEN:
+                found.append([])
+            else:
+                found[-1].append(token)
+        return [tuple(tokens) for tokens in found[:-1]]
 
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids."""

@@ -233,7 +233,7 @@ class Pool:
         found = reuse(wish, self._residents())
         if found and self._held[found.id].state is State.READY:  # whoever need not wait needs no queue
             return await self._join(self._held[found.id])
-        if self._pending >= self._max_queue:
+        if self._pending > self._max_queue:  # one of them is being served, the others wait
             raise QueueFull(self._pending)
         self._pending += 1
         try:
@@ -368,12 +368,12 @@ class Pool:
 
     @contextlib.asynccontextmanager
     async def _slot(self, held: _Held, tokens: int, client: str) -> AsyncIterator[None]:
-        if held.ledger.waiting >= self._max_queue:
-            raise QueueFull(held.ledger.waiting)
         ticket = Ticket(next(self._ids), max(1, min(tokens, held.wish.plan.window)), client)
         turn = held.at_the_door[ticket.id] = asyncio.get_running_loop().create_future()
         try:
             self._open_door(held, held.ledger.arrive(ticket))
+            if not turn.done() and held.ledger.waiting > self._max_queue:
+                raise QueueFull(held.ledger.waiting)
             await turn
             yield
         finally:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
-from paddock.engines.runner import Completion, End, Piece, Runner
+from paddock.engines.runner import Completion, End
 from paddock.errors import BadRequest, Unsupported
 from paddock.messages import (
     ChatRequest,
@@ -25,7 +25,7 @@ from paddock.messages import (
     EmbedRequest,
     Event,
     GenerateRequest,
-    Rendered,
+    Logprob,
     Started,
     Think,
     Usage,
@@ -38,7 +38,9 @@ from paddock.service import planning, prompting
 from paddock.service.embedding import cut, embeddable, vectors
 from paddock.service.library import Library
 from paddock.service.prompting import Prompt
+from paddock.service.repetition import Repetition
 from paddock.service.subjects import Subject, Subjects
+from paddock.service.written import Written
 from paddock.store.models import ModelStore
 
 log = logging.getLogger(__name__)
@@ -76,10 +78,10 @@ class Inference:
             if not request.messages:
                 yield Chunk(done=Done("load"))
                 return
-            if request.render_only:
-                yield Rendered(await prompting.chat_text(request, subject, think, lease.runner))
-                return
             prompt = await prompting.chat_prompt(request, subject, think, options, lease)
+            if request.render_only:
+                yield await prompting.shown(prompt, lease.runner)
+                return
             async with aclosing(self._answer(prompt, think, options, lease, request, begun)) as answer:
                 async for event in answer:
                     yield event
@@ -94,17 +96,19 @@ class Inference:
         _require(subject, "completion", f'"{request.model}" does not support generate')
         if request.suffix:
             _require(subject, "insert", f"{subject.model.name.full} does not support insert")
-        think = None if request.raw or request.suffix else _think(request, subject)
+        think = None if request.suffix else _think(request, subject)
+        if request.raw and request.think is None:
+            think = None  # the text as the model writes it
         options = _options(request, subject)
         wish = self._wish(subject, options, request.shift)
         async with self._pool.lease(subject.model.name.short, wish, request.keep_alive) as lease:
             if not request.prompt and not request.suffix:
                 yield Chunk(done=Done("load"))
                 return
-            if request.render_only:
-                yield Rendered(await prompting.generate_text(request, subject, think, lease.runner))
-                return
             prompt = await prompting.generate_prompt(request, subject, think, options, lease)
+            if request.render_only:
+                yield await prompting.shown(prompt, lease.runner)
+                return
             async with aclosing(self._answer(prompt, think, options, lease, request, begun)) as answer:
                 async for event in answer:
                     yield event
@@ -150,31 +154,39 @@ class Inference:
         predict = _predict(options, window)
         wanted = Completion(prompt.tokens, options.sampling, max(predict, 1), request.top_logprobs)
         splitter = ThinkingSplitter(opened=prompt.opened) if think else None
-        written = _Written() if isinstance(request, GenerateRequest) and not request.raw else None
+        guard, written = Repetition(window), Written(lease.runner, options.sampling.stop)
+        waiting: tuple[Logprob, ...] = ()  # of text that the splitter holds back
         async with (
             lease.slot(len(prompt.tokens) + predict, request.client),
             aclosing(lease.runner.complete(wanted)) as pieces,
         ):
             await anext(pieces)  # the engine has accepted the prompt
             yield Started(prompt.dropped)
-            async for piece in pieces:
+            async for told in pieces:
+                if not predict and told.end is None:
+                    continue  # an engine writes one token even where none was asked for
+                piece = await written.feed(guard.passed(told))
+                if piece is None:
+                    continue
+                waiting += piece.logprobs
                 if piece.end is not None:
-                    # An engine writes one token even where none was asked for; nobody gets to see it.
                     end = piece.end if predict else replace(piece.end, output_tokens=0)
                     context = None
-                    if written is not None:
-                        context = (*prompt.tokens, *await written.all(end.output_tokens, lease.runner))
-                    yield _last(piece.text, splitter, end, context, lease.load_ns, begun)
-                elif piece.tokens and predict > 0:
-                    if written is not None:
-                        written.add(piece)
-                    said = splitter.feed(piece.text) if splitter else Said(content=piece.text)
-                    if said.content or said.thinking or piece.logprobs:
-                        yield Chunk(said.content, said.thinking, piece.logprobs)
+                    if isinstance(request, GenerateRequest) and not request.raw:
+                        context = (*prompt.tokens, *await written.tokens())
+                    yield _last(piece.text, waiting, splitter, end, context, lease.load_ns, begun)
+                    if told.end is None:  # the guard has ended it, and the engine does not know yet
+                        return
+                    continue
+                said = splitter.feed(piece.text) if splitter else Said(content=piece.text)
+                if said.content or said.thinking:
+                    yield Chunk(said.content, said.thinking, waiting)
+                    waiting = ()
 
 
 def _last(
     text: str,
+    logprobs: tuple[Logprob, ...],
     splitter: ThinkingSplitter | None,
     end: End,
     context: tuple[int, ...] | None,
@@ -195,30 +207,7 @@ def _last(
     if end.shifted:
         log.info("the context window was full: %d tokens were shifted out of it", end.shifted)
     done = Done(end.reason, usage, context)
-    return Chunk(fed.content + rest.content, fed.thinking + rest.thinking, done=done)
-
-
-class _Written:
-    """The tokens of an answer, for whoever wants to go on from there."""
-
-    def __init__(self) -> None:
-        self._tokens: list[int] = []
-        self._texts: list[str] = []
-        self._silent = 0  # tokens at the end that have no text, as the mark of the end
-
-    def add(self, piece: Piece) -> None:
-        """What the engine has written now."""
-        self._tokens += piece.tokens
-        self._texts.append(piece.text)
-        self._silent = 0 if piece.text else self._silent + len(piece.tokens)
-
-    async def all(self, count: int, runner: Runner) -> tuple[int, ...]:
-        """The tokens, of which there should be `count`. An engine says nothing of those that end inside a
-        character; where any are missing, the text is tokenized anew."""
-        if len(self._tokens) >= count:
-            return tuple(self._tokens)
-        end = self._tokens[len(self._tokens) - self._silent :]
-        return (*await runner.tokenize("".join(self._texts), special=False), *end)
+    return Chunk(fed.content + rest.content, fed.thinking + rest.thinking, logprobs, done)
 
 
 # ── options and abilities ─────────────────────────────────────────────────────────────────────────

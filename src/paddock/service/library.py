@@ -28,6 +28,7 @@ from paddock.formats.gguf import Header
 from paddock.formats.modelfile import go_literal, instruction, plain, quoted
 from paddock.messages import Message
 from paddock.names import ModelName, Source, split_source
+from paddock.service.asking import asked
 from paddock.service.capabilities import capabilities
 from paddock.store.models import Model, ModelStore, Texts
 
@@ -128,7 +129,9 @@ class Library:
 
         Raises BadRequest, InvalidName, CloudDisabled, ModelNotFound, BrokenModel, InvalidGGUF.
         """
-        model = self._find_to_show(name)
+        if not name:
+            raise BadRequest("model is required")
+        model = asked(name, _REMOTE).found(self._store)
         own = model.texts()
         texts = replace(own, system=system or own.system, parameters={**own.parameters, **(options or {})})
         facts = self._facts_of(model)
@@ -218,21 +221,6 @@ class Library:
             remote_model=model.config.remote_model or "",
             remote_host=model.config.remote_host or "",
         )
-
-    def _find_to_show(self, name: str) -> Model:
-        if not name:
-            raise BadRequest("model is required")
-        text, source = split_source(name)
-        if source is Source.CLOUD:
-            raise CloudDisabled(_REMOTE)
-        wanted = _name(text)
-        try:
-            model = self._store.find(wanted)
-        except ModelNotFound:
-            raise ModelNotFound(wanted.short) from None
-        if model.config.remote_host:
-            raise ModelNotFound(wanted.short) if source is Source.LOCAL else CloudDisabled(_REMOTE)
-        return model
 
 
 def details(model: Model, header: Header | None) -> Details:

@@ -29,6 +29,9 @@ GPU_BATCH = 512
 #: An embedding is computed in one step, so this bounds the tokens of a text to embed.
 _LARGEST_EMBEDDING_STEP = 8192
 _SLOTS = 4
+#: More threads than ggml can count and more layers than any model has are not worth a failed load.
+_MOST_THREADS = 512
+_MOST_LAYERS = 10_000
 _SLOTS_WHEN_SHORT_OF_MEMORY = 2
 _BLOCK = re.compile(r"(?:enc\.|dec\.)?blk\.([0-9]{1,6})\.")
 
@@ -74,9 +77,10 @@ def wish(
             weights=weights,
             window=window,
             slots=slots,
-            batch=window if embedding else _batch(options, GPU_BATCH if gpus else CPU_BATCH),
-            threads=options.num_thread or _threads(here.hardware),
-            gpu_layers=max(options.num_gpu, -1),
+            # In one step every slot may write a token; an engine with less room than that aborts.
+            batch=max(window if embedding else _batch(options, gpus, window), slots),
+            threads=_threads(options, here.hardware),
+            gpu_layers=max(min(options.num_gpu, _MOST_LAYERS), -1),
             main_gpu=None if (options.main_gpu or 0) < 0 else options.main_gpu,
             mmap=options.use_mmap,
             shift=header.architecture != "deepseek2" if shift is None else shift,
@@ -102,9 +106,11 @@ def _elsewhere(plan: Plan, gpus: Sequence[Gpu]) -> int:
     return 0 if any(gpu.unified for gpu in gpus) else moved(placed(plan, gpus))
 
 
-def _threads(hardware: Hardware) -> int:
-    """As many threads as there are cores, where an engine that counts by itself would count too many: it
-    sees neither the quota of a container nor an affinity. 0: let it count."""
+def _threads(options: LoadOptions, hardware: Hardware) -> int:
+    """As many as were asked for, or as there are cores, where an engine that counts by itself would count
+    too many: it sees neither the quota of a container nor an affinity. 0: let it count."""
+    if options.num_thread > 0:
+        return min(options.num_thread, _MOST_THREADS)
     processor = hardware.processor
     return processor.cores if processor.cores < processor.installed else 0
 
@@ -114,9 +120,9 @@ def _window(header: Header, options: LoadOptions, settings: Settings) -> int:
     return max(4, min(asked, header.context_length or asked))
 
 
-def _batch(options: LoadOptions, default: int) -> int:
+def _batch(options: LoadOptions, gpus: Sequence[Gpu], window: int) -> int:
     asked = options.num_batch or 0
-    return asked if asked > 0 else default
+    return min(asked if asked > 0 else GPU_BATCH if gpus else CPU_BATCH, window)
 
 
 def shape_of(model: Model, header: Header) -> Shape:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from paddock.engines.runner import Runner
 from paddock.errors import PromptTooLong, Unsupported
-from paddock.messages import ChatRequest, Common, GenerateRequest, Message, Think
+from paddock.messages import ChatRequest, Common, GenerateRequest, Message, Rendered, Think
 from paddock.options import Options
 from paddock.prompts import collate
 from paddock.scheduler.pool import Lease
@@ -24,19 +24,16 @@ _OPENING_TAG = "<think>"
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the engine will read. `opened` says that it ends inside a thought."""
+    """What the engine will read. `opened` says that it ends inside a thought; `text` is all of it, empty
+    where only the tokens are known."""
 
     tokens: tuple[int, ...]
     dropped: int = 0
     opened: bool = False
+    text: str = ""
 
 
 # ── chat ──────────────────────────────────────────────────────────────────────────────────────────
-
-
-async def chat_text(request: ChatRequest, subject: Subject, think: Think | None, runner: Runner) -> str:
-    """The whole conversation as the model would read it. Raises Unsupported, EngineError."""
-    return await _rendered(_conversation(request, subject), subject, think, runner)
 
 
 async def chat_prompt(
@@ -74,7 +71,7 @@ async def _fit_conversation(
 
     async def rendered(drop: int) -> Prompt:
         text = await render(collate.without_oldest(said, drop))
-        return Prompt(await runner.tokenize(text), opened=_opens_thought(text))
+        return Prompt(await runner.tokenize(text), opened=_opens_thought(text), text=text)
 
     whole = await rendered(0)
     if len(whole.tokens) < lease.plan.window or not request.truncate:
@@ -90,10 +87,9 @@ async def _fit_conversation(
 # ── generate ──────────────────────────────────────────────────────────────────────────────────────
 
 
-async def generate_text(
+async def _generate_text(
     request: GenerateRequest, subject: Subject, think: Think | None, runner: Runner
 ) -> str:
-    """The prompt as the model would read it, context left out. Raises Unsupported, EngineError."""
     if request.raw:
         return request.prompt
     _require_readable_template(subject)
@@ -127,12 +123,18 @@ async def _whole_prompt(
         before = await runner.tokenize(request.prompt, special=False)
         after = await runner.tokenize(request.suffix, special=False)
         return Prompt((marks[0], *before, marks[1], *after, marks[2]))
-    text = await generate_text(request, subject, think, runner)
+    text = await _generate_text(request, subject, think, runner)
     tokens = await runner.tokenize(text, special=not request.context)
-    return Prompt((*request.context, *tokens), opened=_opens_thought(text))
+    prompt = Prompt((*request.context, *tokens), opened=_opens_thought(text))
+    return prompt if request.context else replace(prompt, text=text)
 
 
 # ── both ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def shown(prompt: Prompt, runner: Runner) -> Rendered:
+    """The prompt as the model would see it, for whoever asked for nothing else. Raises EngineError."""
+    return Rendered(prompt.text or await runner.detokenize(prompt.tokens), prompt.dropped)
 
 
 def _fit_tokens(prompt: Prompt, lease: Lease, options: Options, request: Common) -> Prompt:
@@ -143,7 +145,8 @@ def _fit_tokens(prompt: Prompt, lease: Lease, options: Options, request: Common)
         if not request.truncate or not lease.plan.shift:
             raise PromptTooLong(len(prompt.tokens), window)
         kept = collate.drop_middle(prompt.tokens, window, options.sampling.num_keep)
-        prompt = replace(prompt, tokens=kept, dropped=prompt.dropped + len(prompt.tokens) - len(kept))
+        dropped = prompt.dropped + len(prompt.tokens) - len(kept)
+        prompt = replace(prompt, tokens=kept, dropped=dropped, text="")
     if prompt.dropped:
         log.warning(
             "%s: the prompt was shortened by %d tokens to fit the context window of %d",

@@ -6,10 +6,10 @@ import asyncio
 from dataclasses import dataclass
 
 from paddock.engines.estimate import Shape
-from paddock.errors import CloudDisabled, ModelNotFound, Unsupported
+from paddock.errors import ModelNotFound, Unsupported
 from paddock.formats.gguf import Header
-from paddock.names import ModelName, Source, split_source
 from paddock.service import planning
+from paddock.service.asking import asked
 from paddock.service.library import Library
 from paddock.store.models import Model, ModelStore, Texts
 from paddock.store.watch import Watch
@@ -52,23 +52,18 @@ class Subjects:
     def _look_up(self, text: str) -> Subject:
         if not text:
             raise ModelNotFound("")
-        base, source = split_source(text)
-        if source is Source.CLOUD:
-            raise CloudDisabled
-        name = ModelName.parse(base)
-        watch = self._store.watch(name)
+        wanted = asked(text)
+        watch = self._store.watch(wanted.name)
         try:
-            model = self._store.find(name)
+            model = wanted.found(self._store)
         except ModelNotFound:
             raise ModelNotFound(text) from None
-        if model.config.remote_host:
-            raise ModelNotFound(text) if source is Source.LOCAL else CloudDisabled
         header = self._library.header(model)
         if header is None:
             raise Unsupported(f"{model.name.short} has no GGUF weights that could be run here", "completion")
         shape, abilities = planning.shape_of(model, header), self._library.capabilities(model)
         subject = Subject(model, header, shape, model.texts(), abilities)
-        if model.name.parts == name.parts:  # found under another spelling, it is not what was watched
+        if model.name.parts == wanted.name.parts:  # found under another spelling, it is not what was watched
             if len(self._known) >= _KEPT:
                 self._known.clear()
             self._known[text] = (watch, subject)

@@ -302,6 +302,8 @@ class ChatLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     message: MessageOut
     done: bool
     done_reason: str = ""
+    debug_info: DebugInfo | None = msgspec.field(default=None, name="_debug_info")
+    logprobs: list[LogprobOut] = []
     total_duration: int = 0
     load_duration: int = 0
     prompt_eval_count: int = 0
@@ -309,8 +311,6 @@ class ChatLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     eval_count: int = 0
     eval_duration: int = 0
     shifted_tokens: int = 0  # ours: tokens that fell out of the context window meanwhile
-    debug_info: DebugInfo | None = msgspec.field(default=None, name="_debug_info")
-    logprobs: list[LogprobOut] = []
 
 
 def generate_line(model: str, event: Event, top: int) -> GenerateLine:

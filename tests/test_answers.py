@@ -1,0 +1,277 @@
+"""What an answer holds: its text to the last character, its tokens, their probabilities, and how it ended."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from calls import Answer, post
+from conftest import RunningServer
+
+KNOWN: list[dict[str, Any]] = json.loads(
+    (Path(__file__).parent.parent / "models/tiny/known.json").read_text(encoding="utf-8")
+)
+GREEDY = {"temperature": 0}
+#: What was said once is said for ever: a model that is stuck on a token.
+STUCK = {"temperature": 0, "frequency_penalty": -100, "num_predict": 200}
+LONG_PROMPT = "one two three four five six seven eight nine ten " * 60
+
+
+def known(behaviour: str, think: bool = False) -> dict[str, Any]:
+    """A call of /api/chat to which tiny knows the answer."""
+    found = (k["request"] for k in KNOWN if k["behaviour"] == behaviour and k["route"] == "/api/chat")
+    return next(request for request in found if bool(request.get("think")) is think)
+
+
+def chat(server: RunningServer, request: dict[str, Any], **more: Any) -> Answer:
+    answer = post(server.url, "/api/chat", model="tiny", **request | {"options": GREEDY} | more)
+    assert answer.status == 200, answer.body
+    return answer
+
+
+def generate(server: RunningServer, **asked: Any) -> Answer:
+    answer = post(server.url, "/api/generate", **{"model": "tiny", "options": GREEDY} | asked)
+    assert answer.status == 200, answer.body
+    return answer
+
+
+def tokens(answer: Answer) -> list[str]:
+    return [entry["token"] for line in answer.lines for entry in line.get("logprobs", [])]
+
+
+def said(answer: Answer) -> str:
+    return "".join(line["message"].get("thinking", "") + line["message"]["content"] for line in answer.lines)
+
+
+def rendered(server: RunningServer, path: str = "/api/generate", **asked: Any) -> str:
+    answer = post(server.url, path, **{"model": "tiny"} | asked, _debug_render_only=True)
+    assert answer.status == 200, answer.body
+    text = answer.json["_debug_info"]["rendered_template"]
+    assert isinstance(text, str)
+    return text
+
+
+# ── stop words ────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_empty_stop_word_ends_nothing(server: RunningServer) -> None:
+    request = known("small talk")
+    whole = chat(server, request).text
+    assert whole
+    assert chat(server, request, options={**GREEDY, "stop": ["", "☃"]}).text == whole
+
+
+def test_text_that_waits_for_the_rest_of_a_stop_word_is_not_lost_at_the_limit(server: RunningServer) -> None:
+    request = known("small talk")
+    written = tokens(chat(server, request, logprobs=True))
+    for count in range(1, len(written)):
+        options = {**GREEDY, "stop": [written[count - 1] + "☃"], "num_predict": count}
+        answer = chat(server, request, options=options)
+        assert answer.text == "".join(written[:count])
+        assert answer.lines[-1]["done_reason"] == "length"
+
+
+def test_a_stop_word_is_no_part_of_the_context(server: RunningServer) -> None:
+    prompt = known("small talk")["messages"][-1]["content"]
+    asked = {"prompt": prompt, "think": False, "stream": False}
+    whole = generate(server, **asked).json["response"]
+    for word in (whole[4:9], whole[-3:]):  # cut at any place of a token
+        answer = generate(server, **asked, options={**GREEDY, "stop": [word]}).json
+        assert answer["response"] == whole.partition(word)[0]
+        assert answer["done_reason"] == "stop"
+        before = rendered(server, prompt="Go on.", context=answer["context"], think=False)
+        assert answer["response"] in before
+        assert word not in before
+
+
+# ── log-probabilities ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_every_token_of_a_thought_and_its_answer_has_its_probability_in_the_line_of_its_text(
+    server: RunningServer,
+) -> None:
+    answer = chat(server, known("sums", think=True), logprobs=True)
+    *lines, last = answer.lines
+    assert len(tokens(answer)) == last["eval_count"]
+    for line in lines:
+        text = line["message"].get("thinking", "") + line["message"]["content"]
+        assert text
+        assert "".join(entry["token"] for entry in line["logprobs"]).endswith(text.lstrip())
+    whole = chat(server, known("sums", think=True), logprobs=True, stream=False)
+    assert whole.json["logprobs"] == [entry for line in answer.lines for entry in line.get("logprobs", [])]
+    assert said(whole) == said(answer)
+
+
+def test_tokens_that_wait_for_a_stop_word_keep_their_own_text_and_place(server: RunningServer) -> None:
+    request = known("small talk")
+    plain = chat(server, request, logprobs=True)
+    held = chat(server, request, logprobs=True, options={**GREEDY, "stop": [plain.text[2:9] + "☃"]})
+    assert held.text == plain.text
+    assert tokens(held) == tokens(plain)
+    assert len(held.lines) < len(plain.lines)
+    for line in held.lines:
+        assert "".join(entry["token"] for entry in line.get("logprobs", [])) == line["message"]["content"]
+        assert all(bytes(entry["bytes"]).decode() == entry["token"] for entry in line.get("logprobs", []))
+
+
+@pytest.mark.parametrize("number", [1, 20])
+def test_so_many_candidates_are_told_as_were_asked_for(server: RunningServer, number: int) -> None:
+    answer = chat(server, known("small talk"), logprobs=True, top_logprobs=number, stream=False).json
+    for entry in answer["logprobs"]:
+        others = entry["top_logprobs"]
+        assert len(others) == number
+        assert [other["logprob"] for other in others] == sorted((o["logprob"] for o in others), reverse=True)
+        assert (others[0]["token"], others[0]["logprob"]) == (entry["token"], entry["logprob"])
+        assert list(entry) == ["token", "logprob", "bytes", "top_logprobs"]
+
+
+@pytest.mark.parametrize("number", [-1, 21])
+@pytest.mark.parametrize("path", ["/api/generate", "/api/chat"])
+def test_other_numbers_of_candidates_are_refused(server: RunningServer, path: str, number: int) -> None:
+    answer = post(server.url, path, model="tiny", prompt="x", logprobs=True, top_logprobs=number)
+    assert (answer.status, answer.json) == (400, {"error": "top_logprobs must be between 0 and 20"})
+
+
+def test_without_logprobs_there_are_no_candidates_either(server: RunningServer) -> None:
+    assert "logprobs" not in chat(server, known("small talk"), top_logprobs=3, stream=False).json
+
+
+# ── context ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "request_", [k["request"] for k in KNOWN if k["behaviour"].startswith("small talk")], ids=str
+)
+def test_the_context_has_every_token_those_inside_characters_too(
+    server: RunningServer, request_: dict[str, Any]
+) -> None:
+    prompt = request_["messages"][-1]["content"]
+    answer = generate(server, prompt=prompt, think=False, stream=False).json
+    assert len(answer["context"]) == answer["prompt_eval_count"] + answer["eval_count"]
+    assert answer["response"] in rendered(server, prompt="Go on.", context=answer["context"])
+
+
+# ── the prompt, shown ─────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_shown_of_a_conversation_is_what_the_model_would_see_of_it(server: RunningServer) -> None:
+    turns = [{"role": "system", "content": "You are Ada."}]
+    for number in range(60):
+        turns.append({"role": "user", "content": f"This is message number {number} of many."})
+        turns.append({"role": "assistant", "content": "I see."})
+    turns.append({"role": "user", "content": "Who are you?"})
+    asked = {
+        "model": "tiny",
+        "messages": turns,
+        "stream": False,
+        "options": {"num_ctx": 256, "num_predict": 1},
+    }
+    shown = post(server.url, "/api/chat", **asked, _debug_render_only=True)
+    text = shown.json["_debug_info"]["rendered_template"]
+    assert "You are Ada." in text
+    assert "Who are you?" in text
+    assert "message number 0 " not in text
+    answer = post(server.url, "/api/chat", **asked)
+    assert shown.headers["x-paddock-prompt-truncated"] == answer.headers["x-paddock-prompt-truncated"]
+    refused = post(server.url, "/api/chat", **asked | {"truncate": False}, _debug_render_only=True)
+    assert refused.status == 400
+
+
+def test_what_is_shown_of_a_long_prompt_lacks_its_middle(server: RunningServer) -> None:
+    prompt = f"Begin here. {LONG_PROMPT}End there."
+    options = {"num_ctx": 256, "num_keep": 16}
+    text = rendered(server, prompt=prompt, options=options)
+    assert "Begin" in text
+    assert "End there." in text
+    assert len(text) < len(prompt)
+
+
+def test_what_is_shown_of_a_prompt_begins_with_its_context(server: RunningServer) -> None:
+    first = generate(server, prompt="My name is Miro.", stream=False).json
+    text = rendered(server, prompt="Hi there", context=first["context"])
+    assert text.index("My name is Miro.") < text.index(first["response"]) < text.index("Hi there")
+
+
+def test_a_raw_prompt_is_shown_as_it_is(server: RunningServer) -> None:
+    assert rendered(server, prompt="<|x|> y", raw=True) == "<|x|> y"
+
+
+def test_showing_a_prompt_is_one_object_streaming_or_not(server: RunningServer) -> None:
+    for stream in (True, False):
+        answer = post(
+            server.url, "/api/chat", model="tiny", stream=stream, _debug_render_only=True,
+            messages=[{"role": "user", "content": "Hi"}],
+        )  # fmt: skip
+        assert list(answer.json) == ["model", "created_at", "message", "done", "_debug_info"]
+        assert answer.json["done"] is False
+
+
+# ── thinking with raw prompts ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_raw_answer_is_taken_apart_only_where_thinking_is_asked_for(server: RunningServer) -> None:
+    request = known("sums", think=True)
+    prompt = rendered(server, "/api/chat", **request | {"options": {}})
+    asked = {"prompt": prompt, "raw": True, "stream": False}
+    plain, apart, off = (
+        generate(server, **asked, **how).json for how in ({}, {"think": True}, {"think": False})
+    )
+    assert "</think>" in plain["response"]
+    assert plain["response"] == off["response"]
+    assert "thinking" not in plain
+    assert apart["thinking"]
+    assert "</think>" not in apart["response"]
+    assert plain["response"].endswith(apart["response"])
+
+
+# ── an answer that is stuck ───────────────────────────────────────────────────────────────────────
+
+
+def test_an_answer_that_is_stuck_on_a_token_ends_with_a_proper_last_line(server: RunningServer) -> None:
+    answer = generate(server, prompt="Hello", raw=True, options=STUCK)
+    last = answer.lines[-1]
+    assert (last["done"], last["done_reason"], last["eval_count"]) == (True, "length", 31)
+    assert len({line["response"] for line in answer.lines[:-1]}) == 1
+    assert last["prompt_eval_count"] > 0
+    assert last["eval_duration"] > 0
+    whole = generate(server, prompt="Hello", raw=True, stream=False, options=STUCK)
+    assert whole.json["response"] == answer.text
+    assert whole.json["done_reason"] == "length"
+    assert "came 32 times in a row" in server.text()
+
+
+def test_the_slot_of_an_answer_that_was_stuck_is_free_again(server: RunningServer) -> None:
+    for _ in range(6):  # more often than there are slots
+        generate(server, prompt="Hello", raw=True, options=STUCK)
+    assert chat(server, known("small talk")).lines[-1]["done_reason"] == "stop"
+
+
+def test_a_context_goes_on_from_an_answer_that_was_stuck(server: RunningServer) -> None:
+    answer = generate(server, prompt="ha " * 20, options=STUCK).lines[-1]
+    assert answer["done_reason"] == "length"
+    assert len(answer["context"]) == answer["prompt_eval_count"] + answer["eval_count"]
+
+
+# ── field by field ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_fields_come_in_ollamas_order(server: RunningServer) -> None:
+    costs = ["total_duration", "load_duration", "prompt_eval_count", "prompt_eval_duration",
+             "eval_count", "eval_duration"]  # fmt: skip
+    request = known("sums", think=True)
+    whole = chat(server, request, stream=False, logprobs=True).json
+    assert list(whole) == ["model", "created_at", "message", "done", "done_reason", "logprobs", *costs]
+    assert list(whole["message"]) == ["role", "content", "thinking"]
+    prompt = request["messages"][-1]["content"]
+    made = generate(server, prompt=prompt, think=True, stream=False, logprobs=True).json
+    assert list(made) == [
+        "model", "created_at", "response", "thinking", "done", "done_reason", "context", *costs, "logprobs",
+    ]  # fmt: skip
+    loaded = post(server.url, "/api/generate", model="tiny").json
+    assert list(loaded) == ["model", "created_at", "response", "done", "done_reason"]
+    vectors = post(server.url, "/api/embed", model="tiny", input="x").json
+    assert list(vectors) == ["model", "embeddings", "total_duration", "load_duration", "prompt_eval_count"]
+    assert post(server.url, "/api/embed", model="tiny", input=[]).json == {"model": "tiny", "embeddings": []}
