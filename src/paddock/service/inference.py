@@ -31,7 +31,8 @@ from paddock.messages import (
     Usage,
 )
 from paddock.options import Options, merge
-from paddock.prompts.replies import Said, ThinkingSplitter
+from paddock.prompts.replies.said import Said
+from paddock.prompts.replies.thinking import ThinkingSplitter
 from paddock.scheduler.policy import Wish
 from paddock.scheduler.pool import Lease, Pool
 from paddock.service import planning, prompting

@@ -1,7 +1,8 @@
-"""From the model's text back to what it means: thinking apart from answer.
+"""Thought and answer apart, where a model writes its thought between two tags.
 
-The splitter speaks two verbs, feed and flush, and holds back what may still turn out to be a tag, so
-that no half of a tag is ever shown. Text may be cut into pieces anywhere without changing the result.
+DeepSeek-R1 and Qwen 3 write `<think>…</think>` and then the answer; a template may have written the opening
+tag already, so that the reply begins inside the thought. Sources: the model cards of DeepSeek-R1 and of
+Qwen 3, under "usage" and "switching between thinking and non-thinking mode".
 """
 
 from __future__ import annotations
@@ -9,13 +10,30 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from paddock.prompts.replies.said import Said
+
 
 @dataclass(frozen=True, slots=True)
-class Said:
-    """What a piece of text amounted to."""
+class Tags:
+    """What stands before and after a thought."""
 
-    thinking: str = ""
-    content: str = ""
+    opening: str = "<think>"
+    closing: str = "</think>"
+
+    def opened_by(self, prompt: str) -> bool:
+        """Whether a prompt ends inside a thought."""
+        return prompt.rstrip().endswith(self.opening)
+
+    def without_thought(self, prompt: str) -> str:
+        """`prompt` with an empty thought at its end, after which a model answers at once."""
+        if prompt.rstrip().endswith(self.closing):
+            return prompt
+        if self.opened_by(prompt):
+            return f"{prompt.rstrip()}\n\n{self.closing}\n\n"
+        return f"{prompt}{self.opening}\n\n{self.closing}\n\n"
+
+
+_USUAL = Tags()
 
 
 class _Where(enum.Enum):
@@ -33,9 +51,9 @@ class ThinkingSplitter:
     it. Without a closing tag everything after the opening one is thought.
     """
 
-    def __init__(self, opening: str = "<think>", closing: str = "</think>", *, opened: bool = False) -> None:
-        self._opening = opening
-        self._closing = closing
+    def __init__(self, tags: Tags = _USUAL, *, opened: bool = False) -> None:
+        self._opening = tags.opening
+        self._closing = tags.closing
         self._where = _Where.OPENED if opened else _Where.BEFORE
         self._held = ""
 

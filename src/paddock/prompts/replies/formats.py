@@ -1,0 +1,183 @@
+"""Which splitter a model's replies go through: told from its template.
+
+A template says how calls and thoughts of earlier turns are written, so it contains the marks with which
+the model will write its own. `of_jinja` looks for the marks of the formats built in; `of_tags` takes the
+tags that were inferred from a Go template, and knows the built-in formats among those.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from paddock.messages import Think
+from paddock.prompts.replies import deepseek, gemma, harmony, hermes, llama, mistral, tagged
+from paddock.prompts.replies.calls import CallSplitter, Grammar, Names
+from paddock.prompts.replies.said import Plain, Said, Splitter
+from paddock.prompts.replies.thinking import Tags, ThinkingSplitter
+
+
+class Format(Protocol):
+    """How a model marks what is thought, what is called and what is answered. `name` is for people;
+    `preserved` are special tokens that an engine would otherwise not write out; `reads_calls` says whether
+    tools can be used with it, `thinks` whether thoughts are told apart; `short_ids` that its templates
+    refuse ids of calls other than nine letters and digits."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def preserved(self) -> tuple[str, ...]: ...
+    @property
+    def reads_calls(self) -> bool: ...
+    @property
+    def thinks(self) -> bool: ...
+    @property
+    def short_ids(self) -> bool: ...
+
+    def splitter(self, names: Names, think: Think | None, prompt: str) -> Splitter:
+        """For one reply to `prompt`. `names` are those of the tools on offer, None where nobody said which
+        there are; `think` None where the model cannot."""
+        ...
+
+    def effort(self, think: Think) -> Think:
+        """How hard to think, in what the model understands."""
+        ...
+
+    def quiet(self, prompt: str, obeys: bool) -> str:
+        """`prompt`, for which thinking is off, changed so that it is. `obeys` says that the template was
+        told and does something about it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """A format with tags around thoughts, marks before calls, or both."""
+
+    name: str
+    thoughts: Tags | None = None
+    grammar: Grammar | None = None
+    preserved: tuple[str, ...] = ()
+    short_ids: bool = False
+
+    @property
+    def reads_calls(self) -> bool:
+        return self.grammar is not None
+
+    @property
+    def thinks(self) -> bool:
+        return self.thoughts is not None
+
+    def splitter(self, names: Names, think: Think | None, prompt: str) -> Splitter:
+        thoughts = calls = None
+        if self.thoughts is not None and think is not None:
+            thoughts = ThinkingSplitter(self.thoughts, opened=self.thoughts.opened_by(prompt))
+        # Where no tool was named, only a mark tells a call from an answer that looks like one.
+        if self.grammar is not None and (names or (names is None and self.grammar.marks)):
+            calls = CallSplitter(self.grammar, names)
+        if thoughts is not None and calls is not None:
+            return _Both(thoughts, calls)
+        return thoughts or calls or Plain()
+
+    def effort(self, think: Think) -> Think:
+        return think
+
+    def quiet(self, prompt: str, obeys: bool) -> str:
+        if self.thoughts is None or (obeys and not self.thoughts.opened_by(prompt)):
+            return prompt
+        return self.thoughts.without_thought(prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class Channels:
+    """Harmony, the format of gpt-oss. It always thinks; least where it was told not to."""
+
+    name: str = "harmony"
+    preserved: tuple[str, ...] = harmony.PRESERVED
+    reads_calls: bool = True
+    thinks: bool = True
+    short_ids: bool = False
+
+    def splitter(self, names: Names, think: Think | None, prompt: str) -> Splitter:
+        return harmony.HarmonySplitter(names, prompt)
+
+    def effort(self, think: Think) -> Think:
+        return {False: "low", True: "medium", "max": "high"}.get(think, think)  # type: ignore[return-value]
+
+    def quiet(self, prompt: str, obeys: bool) -> str:
+        return prompt
+
+
+class _Both:
+    """Thoughts first, and calls in what is left."""
+
+    def __init__(self, thoughts: ThinkingSplitter, calls: CallSplitter) -> None:
+        self._thoughts = thoughts
+        self._calls = calls
+
+    def feed(self, text: str) -> Said:
+        said = self._thoughts.feed(text)
+        return Said(said.thinking) + self._calls.feed(said.content)
+
+    def flush(self) -> Said:
+        said = self._thoughts.flush()
+        return Said(said.thinking) + self._calls.feed(said.content) + self._calls.flush()
+
+
+#: Neither thoughts nor calls are marked, as far as is known.
+PLAIN = Marked("plain")
+
+_THOUGHTS = (Tags(), mistral.THOUGHTS, Tags("<|START_THINKING|>", "<|END_THINKING|>"))
+#: What a template contains of a format, the most telling first.
+_FORMATS = (
+    (mistral.MARK, Marked("mistral", None, mistral.GRAMMAR, mistral.PRESERVED, short_ids=True)),
+    (deepseek.CALLS_BEGIN, Marked("deepseek", None, deepseek.GRAMMAR, deepseek.PRESERVED)),
+    (hermes.OPENING, Marked("hermes", None, hermes.GRAMMAR, hermes.PRESERVED)),
+    (llama.TAG, Marked("llama", None, llama.GRAMMAR, llama.PRESERVED)),
+    ("<|start_header_id|>", Marked("llama", None, llama.GRAMMAR, llama.PRESERVED)),
+    ("<start_of_turn>", Marked("gemma", None, gemma.GRAMMAR)),
+)
+_THOUGHT_CUT_OFF = re.compile(r"""split\(\s*['"]</think>""")
+
+
+def of_jinja(template: str) -> Format:
+    """The format of a model whose prompts are made by a Jinja template."""
+    if harmony.CHANNEL in template and harmony.MESSAGE in template:
+        return Channels()
+    return _with_thoughts(_calls_in(template), _thoughts_in(template))
+
+
+def of_tags(template: str, thoughts: Tags | None, tag: str | None) -> Format:
+    """The format of a model whose prompts are made by a Go template, with the tags inferred from it: around
+    thoughts, and before calls. None: the template shows none."""
+    if harmony.CHANNEL in template and harmony.MESSAGE in template:
+        return Channels()
+    if tag is None:
+        return _with_thoughts(PLAIN, thoughts)
+    found = _calls_in(template)
+    built_in = found.grammar is not None and tag in (*found.grammar.marks, *found.grammar.leading)
+    if not built_in:
+        found = Marked("tagged", None, tagged.grammar(tag), (tag,))
+    return _with_thoughts(found, thoughts)
+
+
+def _calls_in(template: str) -> Marked:
+    if "tools" not in template and "tool_call" not in template and ".Tools" not in template:
+        return PLAIN
+    return next((found for mark, found in _FORMATS if mark in template), PLAIN)
+
+
+def _thoughts_in(template: str) -> Tags | None:
+    for tags in _THOUGHTS:
+        if tags.opening in template and tags.closing in template:
+            return tags
+    return Tags() if _THOUGHT_CUT_OFF.search(template) else None
+
+
+def _with_thoughts(found: Marked, thoughts: Tags | None) -> Marked:
+    if thoughts is None:
+        return found
+    name = "thinking" if found is PLAIN else f"{found.name}, thinking"
+    marks = (thoughts.opening, thoughts.closing)
+    preserved = (*found.preserved, *(mark for mark in marks if mark not in found.preserved))
+    return Marked(name, thoughts, found.grammar, preserved, found.short_ids)
