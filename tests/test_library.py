@@ -19,7 +19,7 @@ from paddock.errors import (
 from paddock.formats import gguf
 from paddock.formats.modelfile import go_literal, quoted
 from paddock.messages import Message
-from paddock.service.capabilities import WITHHELD, capabilities
+from paddock.service.capabilities import capabilities
 from paddock.service.library import Library, parameter_size
 from paddock.store.builtin import box as packaged_box
 from paddock.store.manifests import Config
@@ -295,7 +295,11 @@ def able(
         ({"tokenizer__chat_template": "{% if enable_thinking %}<think>"}, "completion thinking"),
         ({"tokenizer__chat_template": "content.split('</think>')[-1]"}, "completion thinking"),
         ({"tokenizer__chat_template": "enable_thinking"}, "completion"),
-        ({"tokenizer__chat_template": "{% if tools %}"}, "completion"),
+        ({"tokenizer__chat_template": "{% if tools %}<tool_call>"}, "completion tools"),
+        (
+            {"tokenizer__chat_template": "{% if tools %}[TOOL_CALLS] [THINK] [/THINK]"},
+            "completion tools thinking",
+        ),
         ({"general__architecture": "gptoss"}, "completion thinking"),
         ({f"tokenizer__ggml__fim_{part}_token_id": 1 for part in ("pre", "suf", "mid")}, "completion insert"),
         ({f"tokenizer__ggml__fim_{part}_token_id": 1 for part in ("pre", "suf")}, "completion"),
@@ -325,8 +329,8 @@ def test_what_the_config_declares_counts(tmp_path: Path) -> None:
     assert able(tmp_path, None, config) == "completion vision thinking image"
 
 
-def test_tools_are_withheld_and_nothing_else() -> None:
-    assert frozenset({"tools"}) == WITHHELD
+def test_tools_are_not_announced_where_the_form_of_the_calls_is_not_known(tmp_path: Path) -> None:
+    assert able(tmp_path, tokenizer__chat_template="{% if tools %}in some other way") == "completion"
 
 
 def test_sound_half_of_gemma3n_is_not_announced(shelf: Shelf, library: Library) -> None:

@@ -307,7 +307,6 @@ def test_a_raw_prompt_does_not_mind_empty_fields(empty: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("body", "start", "ability"),
     [
-        ({"tools": [{"type": "function"}]}, "tools: ", "tools"),
         ({"messages": [{}, {"images": ["aGk="]}]}, "messages[1].images: ", "vision"),
         ({"format": "json"}, "format: ", "format"),
         ({"format": {"type": "object"}}, "format: ", "format"),
@@ -320,6 +319,12 @@ def test_what_this_version_cannot_do_in_a_chat_is_refused(
         chat(model="m", **body)
     assert str(caught.value).startswith(start)
     assert (caught.value.ability, caught.value.status) == (ability, 400)
+
+
+def test_tools_are_taken_as_they_are_sent() -> None:
+    tool = {"function": {"name": "f", "strict": True, "parameters": {"x": {"Minimum": 1}}}, "mine": None}
+    assert chat(model="m", tools=[tool]).tools == (tool,)
+    assert chat(model="m", tools=None).tools == ()
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,7 @@ class ChatRequest(Common):
     """Continue a conversation."""
 
     messages: tuple[Message, ...] = ()
+    tools: tuple[Mapping[str, Any], ...] = ()  # as the caller sent them, every keyword kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +152,7 @@ class Chunk:
     thinking: str = ""
     logprobs: tuple[Logprob, ...] = ()
     done: Done | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 Event = Started | Rendered | Chunk

@@ -14,7 +14,7 @@ from paddock.api.exchange import JSON, ErrorForm, Reply, Request, headers_for, s
 from paddock.api.wire import native as wire
 from paddock.api.wire.reading import read
 from paddock.errors import BadRequest, ModelNotFound
-from paddock.messages import Chunk, Embeddings, EmbedRequest, Event, Logprob, Rendered, Started
+from paddock.messages import Chunk, Embeddings, EmbedRequest, Event, Logprob, Rendered, Started, ToolCall
 from paddock.scheduler.pool import Loaded, Pool
 from paddock.service.inference import Inference
 from paddock.service.library import Details, Library, Listed, Shown
@@ -173,6 +173,7 @@ async def _whole(
     texts: list[str] = []
     thoughts: list[str] = []
     logprobs: list[Logprob] = []
+    calls: list[ToolCall] = []
     headers: dict[str, str] = {}
     event: Event | None = None
     async for event in events:
@@ -185,9 +186,14 @@ async def _whole(
             texts.append(event.text)
             thoughts.append(event.thinking)
             logprobs += event.logprobs
+            calls += event.tool_calls
     if isinstance(event, Chunk):
         event = dataclasses.replace(
-            event, text="".join(texts), thinking="".join(thoughts), logprobs=tuple(logprobs)
+            event,
+            text="".join(texts),
+            thinking="".join(thoughts),
+            logprobs=tuple(logprobs),
+            tool_calls=tuple(calls),
         )
     assert event is not None
     await events.aclose()
@@ -252,6 +258,8 @@ def _shown(shown: Shown) -> dict[str, Any]:
         ),
         "modified_at": wire.local_time(shown.modified_at.timestamp()),
         **_said(requires=shown.requires),
+        # Ours: what makes the model's prompts, and what takes its replies apart.
+        "paddock": {"renderer": shown.speech.renderer, "splitter": shown.speech.format.name},
     }
 
 

@@ -66,6 +66,7 @@ def _section(title: str, rows: Rows) -> str:
 
 def _model(reply: Reply) -> Rows:
     info, details = reply.get("model_info") or {}, reply.get("details") or {}
+    ours = reply.get("paddock") or {}
     family = info.get("general.architecture") or details.get("family")
     parameters = info.get("general.parameter_count")
     return _present(
@@ -75,6 +76,8 @@ def _model(reply: Reply) -> Rows:
         ("embedding length", info.get(f"{family}.embedding_length")),
         ("quantization", details.get("quantization_level")),
         ("requires", reply.get("requires")),
+        ("renderer", ours.get("renderer")),
+        ("splitter", ours.get("splitter")),
     )
 
 

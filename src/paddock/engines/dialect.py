@@ -20,7 +20,8 @@ from paddock.options import Sampling
 class Completion:
     """What to complete. `predict` bounds the answer in tokens; `alternatives` asks for log-probabilities
     with so many other candidates a token (None: none at all); `grammar` is GBNF; `endless` goes on where the
-    model would end, so that a measurement has as many tokens as it asked for."""
+    model would end, so that a measurement has as many tokens as it asked for; `preserved` are special tokens
+    whose text is wanted."""
 
     tokens: tuple[int, ...]
     sampling: Sampling
@@ -28,6 +29,7 @@ class Completion:
     alternatives: int | None = None
     grammar: str = ""
     endless: bool = False
+    preserved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,8 @@ def completion_body(wanted: Completion) -> dict[str, Any]:
         body["grammar"] = wanted.grammar
     if wanted.endless:
         body["ignore_eos"] = True
+    if wanted.preserved:
+        body["preserved_tokens"] = wanted.preserved
     return body
 
 

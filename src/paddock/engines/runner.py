@@ -173,7 +173,9 @@ class Runner:
         """
         body: dict[str, Any] = {"messages": list(messages), "chat_template_kwargs": variables}
         if tools:
+            # The engine takes definitions apart and drops what it does not know; a variable it leaves alone.
             body["tools"] = list(tools)
+            body["chat_template_kwargs"]["tools"] = list(tools)
         return (await self._ask("/apply-template", Prompt, body)).prompt
 
     async def embed(self, tokens: Sequence[int]) -> tuple[float, ...]:

@@ -5,7 +5,7 @@ Pure functions. Whoever shortens a prompt is told by how much, because no prompt
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from paddock.messages import Message, Think
@@ -41,6 +41,11 @@ def _template_value(message: Message) -> dict[str, Any]:
     if message.tool_call_id:
         value["tool_call_id"] = message.tool_call_id
     return value
+
+
+def tool_values(tools: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Tools as templates expect them, which also ask for the type that many clients leave out."""
+    return [{"type": "function", **tool} for tool in tools]
 
 
 def template_variables(think: Think | None) -> dict[str, Any]:

@@ -1,8 +1,7 @@
 """What a model can do, told from its files.
 
 One function answers for lists and for details, so the two never disagree (Ollama leaves Jinja templates
-out of its lists). A capability is named here when the model has it; what Paddock cannot serve yet is
-withheld in one place.
+out of its lists). A capability is named here when the model has it and Paddock can serve it.
 """
 
 from __future__ import annotations
@@ -10,12 +9,11 @@ from __future__ import annotations
 import re
 
 from paddock.formats.gguf import Header
+from paddock.service.speech import speech
 from paddock.store.manifests import Config
 
 #: The order in which capabilities are listed.
 ORDER = ("completion", "tools", "insert", "vision", "embedding", "thinking", "image", "audio")
-#: What models can do and Paddock cannot serve yet.
-WITHHELD = frozenset({"tools"})
 
 _GO_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _SPEECH_IN_PARTS = "nemotron_h_omni"
@@ -24,7 +22,8 @@ _SPEECH_IN_PARTS = "nemotron_h_omni"
 def capabilities(
     config: Config, header: Header | None, template: str | None, projectors: tuple[Header, ...] = ()
 ) -> tuple[str, ...]:
-    """The capabilities of a model, in the order of ORDER, WITHHELD left out.
+    """The capabilities of a model, in the order of ORDER, less what Paddock cannot serve: tools where the
+    form of the model's calls is not known.
 
     `header` is that of its weights, None for a model that has no GGUF; `template` its Go template.
     """
@@ -36,7 +35,12 @@ def capabilities(
     families = {config.model_family, header.architecture if header else None}
     if families & {"gptoss", "gpt-oss"}:
         found.add("thinking")
-    return tuple(name for name in ORDER if name in found - WITHHELD)
+    format_ = speech(header).format
+    if format_.thinks:
+        found.add("thinking")
+    if not format_.reads_calls:
+        found.discard("tools")
+    return tuple(name for name in ORDER if name in found)
 
 
 def _of_weights(header: Header) -> set[str]:

@@ -32,10 +32,9 @@ from paddock.messages import (
 )
 from paddock.options import Options, merge
 from paddock.prompts.replies.said import Said
-from paddock.prompts.replies.thinking import ThinkingSplitter
 from paddock.scheduler.policy import Wish
 from paddock.scheduler.pool import Lease, Pool
-from paddock.service import planning, prompting
+from paddock.service import planning, prompting, replying
 from paddock.service.embedding import cut, embeddable, vectors
 from paddock.service.library import Library
 from paddock.service.prompting import Prompt
@@ -73,6 +72,8 @@ class Inference:
             return
         _require(subject, "completion", f'"{request.model}" does not support chat')
         think = _think(request, subject)
+        if request.tools:
+            _require(subject, "tools", f"{subject.model.name.full} does not support tools")
         options = _options(request, subject)
         wish = self._wish(subject, options, request.shift)
         async with self._pool.lease(subject.model.name.short, wish, request.keep_alive) as lease:
@@ -83,7 +84,9 @@ class Inference:
             if request.render_only:
                 yield await prompting.shown(prompt, lease.runner)
                 return
-            async with aclosing(self._answer(prompt, think, options, lease, request, begun)) as answer:
+            async with aclosing(
+                self._answer(prompt, subject, think, options, lease, request, begun)
+            ) as answer:
                 async for event in answer:
                     yield event
 
@@ -110,7 +113,9 @@ class Inference:
             if request.render_only:
                 yield await prompting.shown(prompt, lease.runner)
                 return
-            async with aclosing(self._answer(prompt, think, options, lease, request, begun)) as answer:
+            async with aclosing(
+                self._answer(prompt, subject, think, options, lease, request, begun)
+            ) as answer:
                 async for event in answer:
                     yield event
 
@@ -144,17 +149,20 @@ class Inference:
     async def _answer(
         self,
         prompt: Prompt,
+        subject: Subject,
         think: Think | None,
         options: Options,
         lease: Lease,
         request: Common,
         begun: int,
     ) -> AsyncGenerator[Event, None]:
-        """Take a slot and stream what the engine writes, thought and answer apart."""
+        """Take a slot and stream what the engine writes, thoughts, calls and answer apart."""
         window = lease.plan.window
         predict = _predict(options, window)
-        wanted = Completion(prompt.tokens, options.sampling, max(predict, 1), request.top_logprobs)
-        splitter = ThinkingSplitter(opened=prompt.opened) if think else None
+        splitter, preserved = replying.taking_apart(request, subject.speech, think, prompt.ending)
+        wanted = Completion(
+            prompt.tokens, options.sampling, max(predict, 1), request.top_logprobs, preserved=preserved
+        )
         guard, written = Repetition(window), Written(lease.runner, options.sampling.stop)
         waiting: tuple[Logprob, ...] = ()  # of text that the splitter holds back
         async with (
@@ -175,26 +183,29 @@ class Inference:
                     context = None
                     if isinstance(request, GenerateRequest) and not request.raw:
                         context = (*prompt.tokens, *await written.tokens())
-                    yield _last(piece.text, waiting, splitter, end, context, lease.load_ns, begun)
+                    said = splitter.feed(piece.text) + splitter.flush()
+                    if said.tool_calls:
+                        for chunk in replying.chunks(said, waiting):
+                            yield chunk
+                        said, waiting = Said(), ()
+                    yield _last(said, waiting, end, context, lease.load_ns, begun)
                     if told.end is None:  # the guard has ended it, and the engine does not know yet
                         return
                     continue
-                said = splitter.feed(piece.text) if splitter else Said(content=piece.text)
-                if said.content or said.thinking:
-                    yield Chunk(said.content, said.thinking, waiting)
+                if said := splitter.feed(piece.text):
+                    for chunk in replying.chunks(said, waiting):
+                        yield chunk
                     waiting = ()
 
 
 def _last(
-    text: str,
+    said: Said,
     logprobs: tuple[Logprob, ...],
-    splitter: ThinkingSplitter | None,
     end: End,
     context: tuple[int, ...] | None,
     load_ns: int,
     begun: int,
 ) -> Chunk:
-    fed, rest = (splitter.feed(text), splitter.flush()) if splitter else (Said(content=text), Said())
     usage = Usage(
         prompt_tokens=end.prompt_tokens,
         cached_tokens=end.cached_tokens,
@@ -207,8 +218,7 @@ def _last(
     )
     if end.shifted:
         log.info("the context window was full: %d tokens were shifted out of it", end.shifted)
-    done = Done(end.reason, usage, context)
-    return Chunk(fed.content + rest.content, fed.thinking + rest.thinking, logprobs, done)
+    return Chunk(said.content, said.thinking, logprobs, Done(end.reason, usage, context))
 
 
 # ── options and abilities ─────────────────────────────────────────────────────────────────────────

@@ -30,6 +30,7 @@ from paddock.messages import Message
 from paddock.names import ModelName, Source, split_source
 from paddock.service.asking import asked
 from paddock.service.capabilities import capabilities
+from paddock.service.speech import Speech, speech
 from paddock.store.models import Model, ModelStore, Texts
 
 _log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ class Shown:
     capabilities: tuple[str, ...]
     modified_at: datetime
     requires: str
+    speech: Speech
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +155,7 @@ class Library:
             capabilities=facts.capabilities,
             modified_at=model.modified_at,
             requires=model.config.requires or "",
+            speech=speech(header),
         )
 
     def copy(self, source: str, destination: str) -> None:

@@ -6,30 +6,30 @@ Nothing is shortened silently: what is lost is counted in the Prompt, and logged
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from paddock.engines.runner import Runner
 from paddock.errors import PromptTooLong, Unsupported
 from paddock.messages import ChatRequest, Common, GenerateRequest, Message, Rendered, Think
 from paddock.options import Options
 from paddock.prompts import collate
+from paddock.prompts.linking import linked
 from paddock.scheduler.pool import Lease
 from paddock.service.subjects import Subject
 
 log = logging.getLogger(__name__)
 
-_OPENING_TAG = "<think>"
-
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """What the engine will read. `opened` says that it ends inside a thought; `text` is all of it, empty
-    where only the tokens are known."""
+    """What the engine will read. `text` is all of it, empty where only the tokens are known; `ending` what
+    was rendered of it for this request."""
 
     tokens: tuple[int, ...]
     dropped: int = 0
-    opened: bool = False
+    ending: str = ""
     text: str = ""
 
 
@@ -42,7 +42,7 @@ async def chat_prompt(
     """The conversation, made to fit the window. Raises Unsupported, PromptTooLong, EngineError."""
 
     async def render(messages: Sequence[Message]) -> str:
-        return await _rendered(messages, subject, think, lease.runner)
+        return await _rendered(messages, subject, think, lease.runner, request.tools)
 
     prompt = await _fit_conversation(_conversation(request, subject), render, lease, request)
     return _fit_tokens(prompt, lease, options, request)
@@ -53,11 +53,19 @@ def _conversation(request: ChatRequest, subject: Subject) -> tuple[Message, ...]
 
 
 async def _rendered(
-    messages: Sequence[Message], subject: Subject, think: Think | None, runner: Runner
+    messages: Sequence[Message],
+    subject: Subject,
+    think: Think | None,
+    runner: Runner,
+    tools: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     _require_readable_template(subject)
-    values = collate.template_values(messages)
-    return await runner.apply_template(values, **collate.template_variables(think))
+    speech = subject.speech
+    values = collate.template_values(linked(messages, speech.format.short_ids))
+    effort = None if think is None else speech.format.effort(think)
+    variables = collate.template_variables(effort)
+    text = await runner.apply_template(values, collate.tool_values(tools), **variables)
+    return speech.format.quiet(text, speech.obeys_think) if think is False else text
 
 
 async def _fit_conversation(
@@ -71,7 +79,7 @@ async def _fit_conversation(
 
     async def rendered(drop: int) -> Prompt:
         text = await render(collate.without_oldest(said, drop))
-        return Prompt(await runner.tokenize(text), opened=_opens_thought(text), text=text)
+        return Prompt(await runner.tokenize(text), ending=text, text=text)
 
     whole = await rendered(0)
     if len(whole.tokens) < lease.plan.window or not request.truncate:
@@ -125,7 +133,7 @@ async def _whole_prompt(
         return Prompt((marks[0], *before, marks[1], *after, marks[2]))
     text = await _generate_text(request, subject, think, runner)
     tokens = await runner.tokenize(text, special=not request.context)
-    prompt = Prompt((*request.context, *tokens), opened=_opens_thought(text))
+    prompt = Prompt((*request.context, *tokens), ending=text)
     return prompt if request.context else replace(prompt, text=text)
 
 
@@ -155,10 +163,6 @@ def _fit_tokens(prompt: Prompt, lease: Lease, options: Options, request: Common)
             window,
         )
     return prompt
-
-
-def _opens_thought(prompt: str) -> bool:
-    return prompt.rstrip().endswith(_OPENING_TAG)
 
 
 def _require_readable_template(subject: Subject) -> None:

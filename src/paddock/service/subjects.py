@@ -11,6 +11,7 @@ from paddock.formats.gguf import Header
 from paddock.service import planning
 from paddock.service.asking import asked
 from paddock.service.library import Library
+from paddock.service.speech import Speech, speech
 from paddock.store.models import Model, ModelStore, Texts
 from paddock.store.watch import Watch
 
@@ -26,6 +27,7 @@ class Subject:
     shape: Shape
     texts: Texts
     abilities: tuple[str, ...]
+    speech: Speech
 
     @property
     def has_template(self) -> bool:
@@ -62,7 +64,7 @@ class Subjects:
         if header is None:
             raise Unsupported(f"{model.name.short} has no GGUF weights that could be run here", "completion")
         shape, abilities = planning.shape_of(model, header), self._library.capabilities(model)
-        subject = Subject(model, header, shape, model.texts(), abilities)
+        subject = Subject(model, header, shape, model.texts(), abilities, speech(header))
         if model.name.parts == wanted.name.parts:  # found under another spelling, it is not what was watched
             if len(self._known) >= _KEPT:
                 self._known.clear()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -162,11 +163,25 @@ def generate_request(body: Generate, client: str) -> GenerateRequest:
 
 def chat_request(body: Chat, client: str) -> ChatRequest:
     """Raises BadRequest like generate_request."""
-    if body.tools:
-        raise Unsupported("tools: this version of Paddock cannot offer tools to models yet", "tools")
     for number, turn in enumerate(body.messages):
         _refuse_images(turn.images, f"messages[{number}].images")
-    return ChatRequest(**_common(body, client), messages=tuple(map(_message, body.messages)))
+    return ChatRequest(
+        **_common(body, client),
+        messages=tuple(map(_message, body.messages)),
+        tools=tuple(_tool(tool, f"tools[{number}]") for number, tool in enumerate(body.tools)),
+    )
+
+
+def _tool(tool: Any, field: str) -> dict[str, Any]:
+    """A tool as it was sent: only that it can be called by a name is asked for."""
+    if not isinstance(tool, dict):
+        raise BadField(field, f"invalid value for {field}: expected an object")
+    function = tool.get("function")
+    if not isinstance(function, dict):
+        raise BadField(f"{field}.function", f"invalid value for {field}.function: expected an object")
+    if not isinstance(function.get("name"), str) or not function["name"]:
+        raise BadField(f"{field}.function.name", f"invalid value for {field}.function.name: expected a name")
+    return tool
 
 
 def _common(body: Answering, client: str) -> dict[str, Any]:
@@ -265,6 +280,21 @@ class DebugInfo(msgspec.Struct):
     rendered_template: str
 
 
+class FunctionOut(msgspec.Struct):
+    """What a tool call asks for. Nothing is left out, the index least of all."""
+
+    index: int
+    name: str
+    arguments: Mapping[str, Any]
+
+
+class CallOut(msgspec.Struct):
+    """A tool call in an answer."""
+
+    id: str
+    function: FunctionOut
+
+
 class GenerateLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One line of the answer to /api/generate. Durations are nanoseconds."""
 
@@ -281,6 +311,7 @@ class GenerateLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     prompt_eval_duration: int = 0
     eval_count: int = 0
     eval_duration: int = 0
+    tool_calls: list[CallOut] = []
     shifted_tokens: int = 0  # ours: tokens that fell out of the context window meanwhile
     debug_info: DebugInfo | None = msgspec.field(default=None, name="_debug_info")
     logprobs: list[LogprobOut] = []
@@ -292,6 +323,7 @@ class MessageOut(msgspec.Struct, omit_defaults=True):
     role: str
     content: str
     thinking: str = ""
+    tool_calls: list[CallOut] = []
 
 
 class ChatLine(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -318,6 +350,7 @@ def generate_line(model: str, event: Event, top: int) -> GenerateLine:
     line = GenerateLine(model=model, created_at=now(), response="", done=False)
     if isinstance(event, Chunk):
         line.response, line.thinking = event.text, event.thinking
+        line.tool_calls = _calls_out(event)
         if event.done is not None and event.done.context is not None:
             line.context = list(event.done.context)
     _fill(line, event, top)
@@ -328,7 +361,7 @@ def chat_line(model: str, event: Event, top: int) -> ChatLine:
     """A line for `event`, as generate_line."""
     said = MessageOut("", "")
     if isinstance(event, Chunk):
-        said = MessageOut("assistant", event.text, event.thinking)
+        said = MessageOut("assistant", event.text, event.thinking, _calls_out(event))
     line = ChatLine(model=model, created_at=now(), message=said, done=False)
     _fill(line, event, top)
     return line
@@ -353,6 +386,10 @@ def _fill(line: GenerateLine | ChatLine, event: Event, top: int) -> None:
     line.eval_count = usage.output_tokens
     line.eval_duration = usage.output_ns
     line.shifted_tokens = usage.shifted
+
+
+def _calls_out(chunk: Chunk) -> list[CallOut]:
+    return [CallOut(c.id, FunctionOut(c.index, c.name, c.arguments)) for c in chunk.tool_calls]
 
 
 def _logprob_out(found: Logprob, top: int) -> LogprobOut:

@@ -137,6 +137,8 @@ _FORMATS = (
     ("<|start_header_id|>", Marked("llama", None, llama.GRAMMAR, llama.PRESERVED)),
     ("<start_of_turn>", Marked("gemma", None, gemma.GRAMMAR)),
 )
+#: What the formats are called, thoughts aside.
+NAMES = (*dict.fromkeys(found.name for _, found in _FORMATS), Channels().name, PLAIN.name)
 _THOUGHT_CUT_OFF = re.compile(r"""split\(\s*['"]</think>""")
 
 
@@ -169,7 +171,7 @@ def _calls_in(template: str) -> Marked:
 
 def _thoughts_in(template: str) -> Tags | None:
     for tags in _THOUGHTS:
-        if tags.opening in template and tags.closing in template:
+        if tags.opening in template and (tags.closing in template or "enable_thinking" in template):
             return tags
     return Tags() if _THOUGHT_CUT_OFF.search(template) else None
 
