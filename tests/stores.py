@@ -98,3 +98,18 @@ def add_speaking(root: Path, name: str, template: str) -> None:
     text += b"{#" + b" " * ((length - len(text) - 4) % 32) + b"#}"
     changed = content[:start] + struct.pack("<Q", len(text)) + text + content[start + 8 + length :]
     Shelf(root).add(name, ("model", changed), ("params", '{"temperature": 0}'))
+
+
+def add_seeing(
+    root: Path, name: str, *layers: tuple[str, str], sees: bool = True, hears: bool = False
+) -> None:
+    """Puts a model into the store at `root`: the one in the box, with a projector beside it."""
+    from projectors import write_projector
+
+    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
+    assert box.weights is not None
+    width = gguf.read(box.weights).embedding_length
+    root.mkdir(parents=True, exist_ok=True)
+    projector = write_projector(root / "projector.gguf", width, sees=sees, hears=hears)
+    Shelf(root).add(name, ("model", box.weights.read_bytes()), ("projector", projector.read_bytes()), *layers)
+    projector.unlink()

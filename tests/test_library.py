@@ -190,6 +190,7 @@ def test_the_first_projector_is_shown(shelf: Shelf, library: Library) -> None:
         "general.architecture": "clip",
         "clip.has_audio_encoder": True,
         "clip.mean": None,
+        "general.parameter_count": 0,
     }
     assert shown.capabilities == ("completion", "vision", "audio")
 

@@ -14,6 +14,8 @@ import pytest
 
 from calls import call
 from conftest import RunningServer, environment
+from samples import BLUE, RED, base64_of, picture
+from stores import add_seeing
 
 pytestmark = [
     pytest.mark.heavy,
@@ -81,3 +83,24 @@ def test_it_embeds_and_its_death_is_told(server: RunningServer) -> None:
     assert first.status == 200 or "signal 9" in first.json["error"]
     again = call(server.url, "POST", "/api/embed", ask)
     assert again.status == 200, again.text
+
+
+def test_it_sees_pictures_that_change_one_by_one(server: RunningServer) -> None:
+    add_seeing(server.store, "seeing")
+
+    def tokens(*colours: tuple[int, int, int]) -> int:
+        images = [base64_of(picture(colour=colour)) for colour in colours]
+        asked = {
+            "model": "seeing",
+            "messages": [{"role": "user", "content": "What is it?", "images": images}],
+        }
+        answer = call(
+            server.url, "POST", "/api/chat", asked | {"stream": False, "options": {"num_predict": 2}}
+        )
+        assert answer.status == 200, answer.body
+        return int(answer.json["prompt_eval_count"])
+
+    both = tokens(RED, BLUE)
+    # It holds both, has to read the second anew, and cannot cut between the two.
+    assert tokens(RED, (9, 200, 9)) == both
+    assert tokens(RED) < both

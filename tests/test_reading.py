@@ -307,7 +307,6 @@ def test_a_raw_prompt_does_not_mind_empty_fields(empty: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("body", "start", "ability"),
     [
-        ({"messages": [{}, {"images": ["aGk="]}]}, "messages[1].images: ", "vision"),
         ({"format": "json"}, "format: ", "format"),
         ({"format": {"type": "object"}}, "format: ", "format"),
     ],
@@ -331,7 +330,6 @@ def test_tools_are_taken_as_they_are_sent() -> None:
     ("body", "start", "ability"),
     [
         ({"template": "{{ .Prompt }}"}, "template: ", "template"),
-        ({"images": ["aGk="]}, "images: ", "vision"),
         ({"format": "json"}, "format: ", "format"),
     ],
 )

@@ -76,6 +76,10 @@ class BuiltinModel(BadRequest):
         self.name = name
 
 
+class InvalidMedia(BadRequest):
+    """Bytes are no picture and no recording that can be read; the sentence says what is wrong with them."""
+
+
 class PromptTooLong(BadRequest):
     """The prompt does not fit the context window and the caller forbade shortening it."""
 

@@ -25,8 +25,20 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Medium:
+    """A picture or a recording, checked: `encoded` is the base64 of a file in a `format` that engines
+    decode, `digest` the SHA-256 of the file as it came, and `field` says where that was."""
+
+    kind: Literal["image", "audio"]
+    format: str
+    encoded: str = field(repr=False)
+    digest: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One turn: what a role said."""
+    """One turn: what a role said, and showed."""
 
     role: str
     content: str = ""
@@ -34,6 +46,7 @@ class Message:
     tool_calls: tuple[ToolCall, ...] = ()
     tool_name: str = ""
     tool_call_id: str = ""
+    media: tuple[Medium, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +81,7 @@ class GenerateRequest(Common):
     system: str | None = None
     raw: bool = False
     context: tuple[int, ...] = ()
+    media: tuple[Medium, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,6 +20,8 @@ from paddock.service.inference import Inference
 from paddock.service.library import Details, Library, Listed, Shown
 
 _Line = wire.GenerateLine | wire.ChatLine
+_Body = TypeVar("_Body", bound=msgspec.Struct)
+_Asked = TypeVar("_Asked")
 
 
 def _error_line(sentence: str, status: int) -> bytes:
@@ -46,15 +48,13 @@ class Native:
 
     async def generate(self, request: Request) -> Reply:
         """POST /api/generate."""
-        body = read(request.body, wire.Generate)
-        asked = wire.generate_request(body, request.client)
+        body, asked = await _understood(request, wire.Generate, wire.generate_request)
         events = self._inference.generate(asked)
         return await _answer(events, body, wire.generate_line)
 
     async def chat(self, request: Request) -> Reply:
         """POST /api/chat."""
-        body = read(request.body, wire.Chat)
-        asked = wire.chat_request(body, request.client)
+        body, asked = await _understood(request, wire.Chat, wire.chat_request)
         events = self._inference.chat(asked)
         return await _answer(events, body, wire.chat_line)
 
@@ -139,6 +139,19 @@ class Native:
     async def status(self, request: Request) -> Reply:
         """GET /api/status: Paddock never calls home."""
         return _json({"cloud": {"disabled": True, "source": "config"}})
+
+
+async def _understood(
+    request: Request, shape: type[_Body], convert: Callable[[_Body, str], _Asked]
+) -> tuple[_Body, _Asked]:
+    """The body of a request and what it asks for. Pictures are read on a thread: the loop has others to
+    serve."""
+
+    def understand() -> tuple[_Body, _Asked]:
+        body = read(request.body, shape)
+        return body, convert(body, request.client)
+
+    return await asyncio.to_thread(understand) if b"images" in request.body else understand()
 
 
 # ── answers, streamed or whole ────────────────────────────────────────────────────────────────────

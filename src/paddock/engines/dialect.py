@@ -12,8 +12,17 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from paddock.messages import Logprob
+from paddock.messages import Logprob, Medium
 from paddock.options import Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """A prompt with pictures or recordings: in `text` the engine's marker stands for each of `media`, in
+    order. BOS is not in it; the engine adds that."""
+
+    text: str
+    media: tuple[Medium, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +30,10 @@ class Completion:
     """What to complete. `predict` bounds the answer in tokens; `alternatives` asks for log-probabilities
     with so many other candidates a token (None: none at all); `grammar` is GBNF; `endless` goes on where the
     model would end, so that a measurement has as many tokens as it asked for; `preserved` are special tokens
-    whose text is wanted."""
+    whose text is wanted.
+
+    Where the engine is to read something `mixed`, `tokens` only tell how many that will be.
+    """
 
     tokens: tuple[int, ...]
     sampling: Sampling
@@ -30,6 +42,7 @@ class Completion:
     grammar: str = ""
     endless: bool = False
     preserved: tuple[str, ...] = ()
+    mixed: Mixed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,7 @@ def completion_body(wanted: Completion) -> dict[str, Any]:
     """Every sampling value is sent, because model files and engine defaults would fill the gaps."""
     how = wanted.sampling
     body: dict[str, Any] = {
-        "prompt": wanted.tokens,
+        "prompt": _prompt(wanted),
         "n_predict": wanted.predict,
         "stream": True,
         "return_progress": True,
@@ -120,6 +133,13 @@ def completion_body(wanted: Completion) -> dict[str, Any]:
     if wanted.preserved:
         body["preserved_tokens"] = wanted.preserved
     return body
+
+
+def _prompt(wanted: Completion) -> Any:
+    if wanted.mixed is None:
+        return wanted.tokens
+    media = [medium.encoded for medium in wanted.mixed.media]
+    return {"prompt_string": wanted.mixed.text, "multimodal_data": media}
 
 
 # ── what it answers ───────────────────────────────────────────────────────────────────────────────
@@ -199,6 +219,7 @@ class Properties(msgspec.Struct):
     modalities: Modalities = msgspec.field(default_factory=Modalities)
     chat_template: str = ""
     bos_token: str = ""
+    media_marker: str = ""
 
 
 class Slot(msgspec.Struct):
@@ -223,6 +244,12 @@ class Tokens(msgspec.Struct):
     """A text as tokens."""
 
     tokens: list[int]
+
+
+class Counted(msgspec.Struct):
+    """How many tokens a chat has."""
+
+    input_tokens: int
 
 
 class Text(msgspec.Struct):

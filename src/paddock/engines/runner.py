@@ -21,6 +21,7 @@ import msgspec
 
 from paddock.engines.dialect import (
     Completion,
+    Counted,
     End,
     Error,
     Piece,
@@ -40,6 +41,7 @@ from paddock.engines.dialect import (
 )
 from paddock.engines.launch import Endpoint
 from paddock.engines.process import EngineProcess
+from paddock.engines.scales import Scales
 from paddock.errors import (
     BadRequest,
     ContextOverflow,
@@ -52,6 +54,7 @@ from paddock.errors import (
     ShuttingDown,
 )
 from paddock.formats.framing import EventSplitter, FrameTooLong
+from paddock.messages import Medium
 
 __all__ = ["Abilities", "Completion", "End", "Piece", "Progress", "Runner"]
 
@@ -62,11 +65,15 @@ _T = TypeVar("_T")
 DRAIN_LIMIT = 20.0
 #: No vocabulary has a token of this number.
 _BETWEEN = -1
+#: llama-server's words where what a slot holds and what it is to read part between two pictures without text
+#: between them: it cannot cut what it holds just there. Newer releases can.
+_CANNOT_CUT = "Chunk not found"
 
 
 @dataclass(frozen=True, slots=True)
 class Abilities:
-    """What a loaded engine can do, probed once. `window` is the tokens one slot may hold."""
+    """What a loaded engine can do, probed once. `window` is the tokens one slot may hold; `marker` stands
+    where a picture or a recording belongs in a prompt, and is another for every process."""
 
     slots: int
     window: int
@@ -76,6 +83,7 @@ class Abilities:
     shifts: bool
     chat_template: str
     bos: str
+    marker: str = ""
 
 
 class Runner:
@@ -89,6 +97,7 @@ class Runner:
     def __init__(self, process: EngineProcess, session: aiohttp.ClientSession) -> None:
         self._process = process
         self._session = session
+        self._scales = Scales(self._count)
         self.abilities = Abilities(0, 0, False, False, False, False, "", "")
 
     @classmethod
@@ -119,7 +128,7 @@ class Runner:
         Close the generator to leave early: that returns when the engine's own stream has ended.
         """
         splitter = EventSplitter()
-        async with self._stream("/completion", completion_body(wanted)) as response:
+        async with self._accepted(wanted) as response:
             yield Piece()
             while data := await response.content.readany():
                 for frame in splitter.feed(data):
@@ -129,6 +138,20 @@ class Runner:
                         return
         raise await self._gone_error("the engine ended its answer too early")
 
+    @contextlib.asynccontextmanager
+    async def _accepted(self, wanted: Completion) -> AsyncIterator[aiohttp.ClientResponse]:
+        body = completion_body(wanted)
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                data = await _encoded(body, wanted)
+                response = await stack.enter_async_context(self._stream("/completion", data))
+            except EngineRefused as error:
+                if wanted.mixed is None or _CANNOT_CUT not in str(error):
+                    raise
+                data = await _encoded(body | {"cache_prompt": False}, wanted)
+                response = await stack.enter_async_context(self._stream("/completion", data))
+            yield response
+
     def _piece(self, frame: bytes) -> Piece:
         event = decode_event(frame)
         if event.error is not None:
@@ -137,8 +160,9 @@ class Runner:
 
     # ── the rest ──────────────────────────────────────────────────────────────────────────────────
 
-    async def tokenize(self, text: str, *, special: bool = True) -> tuple[int, ...]:
-        """Token ids of `text`; `special` adds BOS where the vocabulary wants it."""
+    async def tokenize(self, text: str | Sequence[str | int], *, special: bool = True) -> tuple[int, ...]:
+        """Token ids of `text`; `special` adds BOS where the vocabulary wants it. Numbers among several texts
+        stay where they stand."""
         body = {"content": text, "add_special": special, "parse_special": True}
         return tuple((await self._ask("/tokenize", Tokens, body)).tokens)
 
@@ -156,6 +180,14 @@ class Runner:
             else:
                 found[-1].append(token)
         return [tuple(tokens) for tokens in found[:-1]]
+
+    async def weigh(self, medium: Medium) -> int:
+        """Tokens that a picture or a recording takes in a prompt. Raises InvalidMedia where the engine cannot
+        decode it."""
+        return await self._scales.weigh(medium)
+
+    async def _count(self, chat: bytes) -> int:
+        return (await self._ask("/v1/chat/completions/input_tokens", Counted, chat)).input_tokens
 
     async def detokenize(self, tokens: Sequence[int]) -> str:
         """The text of token ids."""
@@ -227,7 +259,7 @@ class Runner:
 
     async def _ask(self, path: str, shape: type[_T], body: Any = None) -> _T:
         async with self._speaking():
-            request = self._session.get(path) if body is None else self._session.post(path, json=body)
+            request = self._session.get(path) if body is None else self._session.post(path, data=_json(body))
             async with request as response:
                 data = await response.read()
                 if response.status != 200:
@@ -235,7 +267,7 @@ class Runner:
                 return msgspec.json.decode(data, type=shape)
 
     @contextlib.asynccontextmanager
-    async def _stream(self, path: str, body: Any) -> AsyncIterator[aiohttp.ClientResponse]:
+    async def _stream(self, path: str, body: bytes) -> AsyncIterator[aiohttp.ClientResponse]:
         async with self._speaking():
             response = await self._begun(path, body)
             try:
@@ -245,12 +277,12 @@ class Runner:
             finally:
                 await self._leave(response)
 
-    async def _begun(self, path: str, body: Any) -> aiohttp.ClientResponse:
+    async def _begun(self, path: str, body: bytes) -> aiohttp.ClientResponse:
         """The engine's answer, as soon as it begins. Until then there is nothing that could be left, so
         whoever is cancelled here waits for it, and leaves."""
 
         async def post() -> aiohttp.ClientResponse:
-            return await self._session.post(path, json=body)
+            return await self._session.post(path, data=body)
 
         asking = asyncio.create_task(post())
         try:
@@ -343,6 +375,7 @@ class Runner:
             shifts=shifts,
             chat_template=known.chat_template,
             bos=known.bos_token,
+            marker=known.media_marker,
         )
 
 
@@ -357,6 +390,16 @@ async def _over(work: asyncio.Task[Any]) -> bool:
 
 
 _SHORT = aiohttp.ClientTimeout(total=10)
+_JSON = {"Content-Type": "application/json"}
+
+
+def _json(body: Any) -> bytes:
+    return body if isinstance(body, bytes) else msgspec.json.encode(body)
+
+
+async def _encoded(body: Any, wanted: Completion) -> bytes:
+    """A completion's body as JSON. A picture has megabytes, and the loop others to serve."""
+    return await asyncio.to_thread(_json, body) if wanted.mixed else _json(body)
 
 
 def _session(place: Endpoint) -> aiohttp.ClientSession:
@@ -370,9 +413,8 @@ def _session(place: Endpoint) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         base_url="http://engine" if place.socket else f"http://127.0.0.1:{place.port}",
         connector=connector,
-        headers={"Authorization": f"Bearer {place.key}"} if place.key else {},
+        headers=_JSON | ({"Authorization": f"Bearer {place.key}"} if place.key else {}),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
-        json_serialize=lambda value: msgspec.json.encode(value).decode(),
         trust_env=False,
         read_bufsize=1 << 18,
     )

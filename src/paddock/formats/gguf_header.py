@@ -159,6 +159,11 @@ class Header:
         return self.text("tokenizer.chat_template")
 
     @property
+    def sight(self) -> str:
+        """The kind of a projector that sees, as in `gemma3`, or ""."""
+        return self.text("clip.vision.projector_type") or self.text("clip.projector_type")
+
+    @property
     def fim_tokens(self) -> tuple[int, int, int] | None:
         """The ids of the fill-in-the-middle tokens: prefix, suffix, middle. None unless all are there."""
         found = []

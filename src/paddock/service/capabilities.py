@@ -58,7 +58,9 @@ def _of_weights(header: Header) -> set[str]:
 
 
 def _of_projectors(header: Header, projectors: tuple[Header, ...]) -> set[str]:
-    found = {"vision"} if projectors else set()
+    # A file of the times before there was anything to hear does not say that it sees.
+    sees = any(each.metadata.get("clip.has_vision_encoder") is not False for each in projectors)
+    found = {"vision"} if sees else set()
     if header.architecture != _SPEECH_IN_PARTS and any(_hears(projector) for projector in projectors):
         found.add("audio")
     return found

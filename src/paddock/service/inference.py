@@ -34,7 +34,7 @@ from paddock.options import Options, merge
 from paddock.prompts.replies.said import Said
 from paddock.scheduler.policy import Wish
 from paddock.scheduler.pool import Lease, Pool
-from paddock.service import planning, prompting, replying
+from paddock.service import attachments, planning, prompting, replying
 from paddock.service.embedding import cut, embeddable, vectors
 from paddock.service.library import Library
 from paddock.service.prompting import Prompt
@@ -71,6 +71,7 @@ class Inference:
             yield await self._unload(subject)
             return
         _require(subject, "completion", f'"{request.model}" does not support chat')
+        attachments.require(subject, (medium for said in request.messages for medium in said.media))
         think = _think(request, subject)
         if request.tools:
             _require(subject, "tools", f"{subject.model.name.full} does not support tools")
@@ -94,19 +95,23 @@ class Inference:
         """Complete a prompt. Without one the model is only loaded, or unloaded."""
         begun = time.monotonic_ns()
         subject = await self._subjects.find(request.model)
-        if not request.prompt and not request.suffix and request.keep_alive == 0:
+        asks = bool(request.prompt or request.suffix or request.media)
+        if not asks and request.keep_alive == 0:
             yield await self._unload(subject)
             return
         _require(subject, "completion", f'"{request.model}" does not support generate')
         if request.suffix:
             _require(subject, "insert", f"{subject.model.name.full} does not support insert")
+            if request.media:
+                raise BadRequest("images and suffix exclude each other")
+        attachments.require(subject, request.media)
         think = None if request.suffix else _think(request, subject)
         if request.raw and request.think is None:
             think = None  # the text as the model writes it
         options = _options(request, subject)
         wish = self._wish(subject, options, request.shift)
         async with self._pool.lease(subject.model.name.short, wish, request.keep_alive) as lease:
-            if not request.prompt and not request.suffix:
+            if not asks:
                 yield Chunk(done=Done("load"))
                 return
             prompt = await prompting.generate_prompt(request, subject, think, options, lease)
@@ -139,7 +144,9 @@ class Inference:
 
     def _wish(self, subject: Subject, options: Options, shift: bool | None, embedding: bool = False) -> Wish:
         model, header, shape = subject.model, subject.header, subject.shape
-        return planning.wish(model, header, shape, options.load, shift, embedding, self._here)
+        return planning.wish(
+            model, header, shape, options.load, shift, embedding, self._here, subject.projectors
+        )
 
     async def _unload(self, subject: Subject) -> Chunk:
         if subject.model.weights is not None:
@@ -161,7 +168,12 @@ class Inference:
         predict = _predict(options, window)
         splitter, preserved = replying.taking_apart(request, subject.speech, think, prompt.ending)
         wanted = Completion(
-            prompt.tokens, options.sampling, max(predict, 1), request.top_logprobs, preserved=preserved
+            prompt.tokens,
+            options.sampling,
+            max(predict, 1),
+            request.top_logprobs,
+            preserved=preserved,
+            mixed=prompt.mixed,
         )
         guard, written = Repetition(window), Written(lease.runner, options.sampling.stop)
         waiting: tuple[Logprob, ...] = ()  # of text that the splitter holds back
@@ -181,7 +193,7 @@ class Inference:
                 if piece.end is not None:
                     end = piece.end if predict else replace(piece.end, output_tokens=0)
                     context = None
-                    if isinstance(request, GenerateRequest) and not request.raw:
+                    if isinstance(request, GenerateRequest) and not request.raw and prompt.mixed is None:
                         context = (*prompt.tokens, *await written.tokens())
                     said = splitter.feed(piece.text) + splitter.flush()
                     if said.tool_calls:

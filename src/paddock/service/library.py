@@ -150,7 +150,7 @@ class Library:
             details=replace(facts.details, parent_model=_parent(model), context_length=0, embedding_length=0),
             messages=texts.messages,
             model_info=_model_info(header, verbose) if header else {},
-            projector_info=_flat(projector.metadata, verbose) if projector else None,
+            projector_info=_projector_info(projector, verbose) if projector else None,
             tensors=tuple(TensorLine(t.name, t.type, t.shape) for t in header.tensors) if header else (),
             capabilities=facts.capabilities,
             modified_at=model.modified_at,
@@ -190,6 +190,10 @@ class Library:
         """The header of the model's weights, None where it has no GGUF. Raises InvalidGGUF."""
         return None if model.weights is None else self._header(model.weights)
 
+    def projectors(self, model: Model) -> tuple[Header, ...]:
+        """The headers of the model's projectors. Raises InvalidGGUF."""
+        return tuple(self._header(path) for path in model.projectors)
+
     def capabilities(self, model: Model) -> tuple[str, ...]:
         """What the model can do. Raises InvalidGGUF and BrokenModel."""
         return self._facts_of(model).capabilities
@@ -203,8 +207,7 @@ class Library:
 
     def _learn(self, model: Model) -> _Facts:
         header = self.header(model)
-        projectors = tuple(self._header(path) for path in model.projectors)
-        able = capabilities(model.config, header, model.template(), projectors)
+        able = capabilities(model.config, header, model.template(), self.projectors(model))
         return _Facts(details(model, header), able)
 
     def _listed(self, model: Model) -> Listed:
@@ -293,6 +296,10 @@ def _model_info(header: Header, verbose: bool) -> dict[str, object]:
     for key in ("general.name", "tokenizer.chat_template"):
         info.pop(key, None)
     return info
+
+
+def _projector_info(header: Header, verbose: bool) -> dict[str, object]:
+    return _flat(header.metadata, verbose) | {"general.parameter_count": header.parameter_count}
 
 
 def _flat(metadata: Mapping[str, gguf.Value], verbose: bool) -> dict[str, object]:

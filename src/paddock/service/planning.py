@@ -28,6 +28,11 @@ CPU_BATCH = 128
 GPU_BATCH = 512
 #: An embedding is computed in one step, so this bounds the tokens of a text to embed.
 _LARGEST_EMBEDDING_STEP = 8192
+#: A picture has hundreds of tokens, so a smaller window would seldom hold one (Ollama's figure).
+_LEAST_WINDOW_FOR_MEDIA = 2048
+#: Projectors whose pictures are read in one step, every token seeing all the others, and the most tokens a
+#: picture can have: read in several steps it would be seen in pieces.
+_AT_ONCE = {"gemma3": 256, "gemma4v": 1120, "gemma4uv": 1120, "deepseek4v": 384}
 _SLOTS = 4
 #: More threads than ggml can count and more layers than any model has are not worth a failed load.
 _MOST_THREADS = 512
@@ -54,9 +59,10 @@ def wish(
     shift: bool | None,
     embedding: bool,
     here: Circumstances,
+    projectors: Sequence[Header] = (),
 ) -> Wish:
     """What to ask the pool for, so that `model` can serve a request with these options. `shape` is that of
-    `shape_of`, which every request would otherwise work out anew.
+    `shape_of`, which every request would otherwise work out anew; `projectors` are the headers of its.
 
     The memory of the wish is what the machine's own memory has to hold: what a GPU takes off it is not
     counted, as far as the GPUs had room when `here` was looked at. How full they are when the model is
@@ -67,10 +73,12 @@ def wish(
     weights = model.weights
     if weights is None:
         raise Unsupported(f"{model.name.short} has no GGUF weights that could be run here", "completion")
-    window = _window(header, options, here.settings)
+    least = _LEAST_WINDOW_FOR_MEDIA if model.projectors and not embedding else 4
+    window = _window(header, options, here.settings, least)
     if embedding:
         window = min(window, _LARGEST_EMBEDDING_STEP)
     gpus = usable(here.hardware.gpus, here.backend) if options.num_gpu else ()
+    at_once = max((_AT_ONCE.get(projector.sight, 0) for projector in projectors), default=0)
 
     def plan(slots: int) -> Plan:
         return Plan(
@@ -78,7 +86,7 @@ def wish(
             window=window,
             slots=slots,
             # In one step every slot may write a token; an engine with less room than that aborts.
-            batch=max(window if embedding else _batch(options, gpus, window), slots),
+            batch=max(window if embedding else max(_batch(options, gpus, window), at_once), slots),
             threads=_threads(options, here.hardware),
             gpu_layers=max(min(options.num_gpu, _MOST_LAYERS), -1),
             main_gpu=None if (options.main_gpu or 0) < 0 else options.main_gpu,
@@ -88,7 +96,7 @@ def wish(
             pooling="mean" if embedding and header.pooling_type is None else "",
             flash_attention=here.settings.flash_attention,
             kv_type=here.settings.kv_cache_type,
-            projectors=model.projectors,
+            projectors=() if embedding else model.projectors,
             adapters=model.adapters,
         )
 
@@ -115,8 +123,8 @@ def _threads(options: LoadOptions, hardware: Hardware) -> int:
     return processor.cores if processor.cores < processor.installed else 0
 
 
-def _window(header: Header, options: LoadOptions, settings: Settings) -> int:
-    asked = options.num_ctx or settings.context_length or DEFAULT_WINDOW
+def _window(header: Header, options: LoadOptions, settings: Settings, least: int) -> int:
+    asked = max(options.num_ctx or settings.context_length or DEFAULT_WINDOW, least)
     return max(4, min(asked, header.context_length or asked))
 
 

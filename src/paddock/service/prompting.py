@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from paddock.engines.dialect import Mixed
 from paddock.engines.runner import Runner
 from paddock.errors import PromptTooLong, Unsupported
 from paddock.messages import ChatRequest, Common, GenerateRequest, Message, Rendered, Think
@@ -17,6 +18,8 @@ from paddock.options import Options
 from paddock.prompts import collate
 from paddock.prompts.linking import linked
 from paddock.scheduler.pool import Lease
+from paddock.service import attachments
+from paddock.service.attachments import Attachments
 from paddock.service.subjects import Subject
 
 log = logging.getLogger(__name__)
@@ -25,12 +28,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What the engine will read. `text` is all of it, empty where only the tokens are known; `ending` what
-    was rendered of it for this request."""
+    was rendered of it for this request; `mixed` is set where there are media among the tokens."""
 
     tokens: tuple[int, ...]
     dropped: int = 0
     ending: str = ""
     text: str = ""
+    mixed: Mixed | None = None
 
 
 # ── chat ──────────────────────────────────────────────────────────────────────────────────────────
@@ -44,7 +48,8 @@ async def chat_prompt(
     async def render(messages: Sequence[Message]) -> str:
         return await _rendered(messages, subject, think, lease.runner, request.tools)
 
-    prompt = await _fit_conversation(_conversation(request, subject), render, lease, request)
+    said, attached = attachments.in_messages(_conversation(request, subject))
+    prompt = await _fit_conversation(said, attached, render, lease, request)
     return _fit_tokens(prompt, lease, options, request)
 
 
@@ -70,6 +75,7 @@ async def _rendered(
 
 async def _fit_conversation(
     said: tuple[Message, ...],
+    attached: Attachments,
     render: Callable[[Sequence[Message]], Awaitable[str]],
     lease: Lease,
     request: ChatRequest,
@@ -79,7 +85,8 @@ async def _fit_conversation(
 
     async def rendered(drop: int) -> Prompt:
         text = await render(collate.without_oldest(said, drop))
-        return Prompt(await runner.tokenize(text), ending=text, text=text)
+        found = await attachments.read(text, attached, runner)
+        return Prompt(found.tokens, ending=text, text=found.text, mixed=found.mixed)
 
     whole = await rendered(0)
     if len(whole.tokens) < lease.plan.window or not request.truncate:
@@ -97,16 +104,17 @@ async def _fit_conversation(
 
 async def _generate_text(
     request: GenerateRequest, subject: Subject, think: Think | None, runner: Runner
-) -> str:
-    if request.raw:
-        return request.prompt
-    _require_readable_template(subject)
-    if not subject.has_template:  # a model without any template completes the bare prompt
-        return request.prompt
+) -> tuple[str, Attachments]:
+    if not request.raw:
+        _require_readable_template(subject)
+    # A model without any template completes the bare prompt.
+    if request.raw or not subject.has_template:
+        return attachments.in_raw(request.prompt, request.media)
     system = subject.texts.system if request.system is None else request.system
     stored = () if request.context else subject.texts.messages
-    said = collate.conversation(stored, (Message("user", request.prompt),), system)
-    return await _rendered(said, subject, think, runner)
+    asked = Message("user", request.prompt, media=request.media)
+    said, attached = attachments.in_messages(collate.conversation(stored, (asked,), system))
+    return await _rendered(said, subject, think, runner), attached
 
 
 async def generate_prompt(
@@ -131,10 +139,9 @@ async def _whole_prompt(
         before = await runner.tokenize(request.prompt, special=False)
         after = await runner.tokenize(request.suffix, special=False)
         return Prompt((marks[0], *before, marks[1], *after, marks[2]))
-    text = await _generate_text(request, subject, think, runner)
-    tokens = await runner.tokenize(text, special=not request.context)
-    prompt = Prompt((*request.context, *tokens), ending=text)
-    return prompt if request.context else replace(prompt, text=text)
+    text, attached = await _generate_text(request, subject, think, runner)
+    found = await attachments.read(text, attached, runner, request.context)
+    return Prompt(found.tokens, ending=text, text=found.text, mixed=found.mixed)
 
 
 # ── both ──────────────────────────────────────────────────────────────────────────────────────────
@@ -150,7 +157,8 @@ def _fit_tokens(prompt: Prompt, lease: Lease, options: Options, request: Common)
     forbidden; otherwise the log and the answer say how many tokens are gone."""
     window = lease.plan.window
     if len(prompt.tokens) >= window:
-        if not request.truncate or not lease.plan.shift:
+        # A medium cannot be cut, and without it a question makes no sense.
+        if not request.truncate or not lease.plan.shift or prompt.mixed is not None:
             raise PromptTooLong(len(prompt.tokens), window)
         kept = collate.drop_middle(prompt.tokens, window, options.sampling.num_keep)
         dropped = prompt.dropped + len(prompt.tokens) - len(kept)

@@ -28,6 +28,7 @@ class Subject:
     texts: Texts
     abilities: tuple[str, ...]
     speech: Speech
+    projectors: tuple[Header, ...] = ()
 
     @property
     def has_template(self) -> bool:
@@ -64,7 +65,8 @@ class Subjects:
         if header is None:
             raise Unsupported(f"{model.name.short} has no GGUF weights that could be run here", "completion")
         shape, abilities = planning.shape_of(model, header), self._library.capabilities(model)
-        subject = Subject(model, header, shape, model.texts(), abilities, speech(header))
+        speaks, projectors = speech(header), self._library.projectors(model)
+        subject = Subject(model, header, shape, model.texts(), abilities, speaks, projectors)
         if model.name.parts == wanted.name.parts:  # found under another spelling, it is not what was watched
             if len(self._known) >= _KEPT:
                 self._known.clear()

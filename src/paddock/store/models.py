@@ -19,6 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from paddock.errors import (
+    BadField,
     BlobNotFound,
     BrokenModel,
     BuiltinModel,
@@ -26,6 +27,7 @@ from paddock.errors import (
     ModelNotFound,
     cause_of,
 )
+from paddock.formats import media
 from paddock.messages import Message
 from paddock.names import ModelName
 from paddock.store.blobs import Blobs, check_digest
@@ -47,6 +49,7 @@ class _Turn(msgspec.Struct, frozen=True):
 
     role: str
     content: str = ""
+    images: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +105,24 @@ class Model:
 
     def texts(self) -> Texts:
         """Reads the model's text layers. Raises BrokenModel, naming the digest."""
-        turns = self._last_json("messages", tuple[_Turn, ...])
+        turns = self._last_json("messages", tuple[_Turn, ...]) or ()
         return Texts(
             template=self._last_text("template", "prompt"),
             system=self._last_text("system"),
             licenses=tuple(self._text(entry) for entry in self._entries("license")),
             parameters=self._last_json("params", dict[str, object]) or {},
-            messages=tuple(Message(turn.role, turn.content) for turn in turns or ()),
+            messages=tuple(self._message(turn, number) for number, turn in enumerate(turns)),
         )
+
+    def _message(self, turn: _Turn, number: int) -> Message:
+        field = f"messages[{number}].images"
+        try:
+            seen = tuple(
+                media.read(each, f"{field}[{place}]") for place, each in enumerate(turn.images or ())
+            )
+        except BadField as error:
+            raise BrokenModel(f"a stored message of the model is damaged: {error}") from error
+        return Message(turn.role, turn.content, media=seen)
 
     def template(self) -> str | None:
         """The Go template layer alone. Raises BrokenModel."""

@@ -16,6 +16,7 @@ import msgspec
 
 from paddock import durations
 from paddock.errors import BadField, BadRequest, Unsupported
+from paddock.formats import media
 from paddock.messages import (
     ChatRequest,
     Chunk,
@@ -23,6 +24,7 @@ from paddock.messages import (
     Event,
     GenerateRequest,
     Logprob,
+    Medium,
     Message,
     Rendered,
     Think,
@@ -150,7 +152,6 @@ def generate_request(body: Generate, client: str) -> GenerateRequest:
         raise BadRequest("raw mode does not support template, system, or context")
     if body.template:
         raise Unsupported("template: this version of Paddock cannot render Go templates yet", "template")
-    _refuse_images(body.images, "images")
     return GenerateRequest(
         **_common(body, client),
         prompt=body.prompt,
@@ -158,16 +159,15 @@ def generate_request(body: Generate, client: str) -> GenerateRequest:
         system=body.system or None,
         raw=body.raw,
         context=tuple(body.context),
+        media=_media(body.images, "images"),
     )
 
 
 def chat_request(body: Chat, client: str) -> ChatRequest:
     """Raises BadRequest like generate_request."""
-    for number, turn in enumerate(body.messages):
-        _refuse_images(turn.images, f"messages[{number}].images")
     return ChatRequest(
         **_common(body, client),
-        messages=tuple(map(_message, body.messages)),
+        messages=tuple(_message(turn, f"messages[{number}]") for number, turn in enumerate(body.messages)),
         tools=tuple(_tool(tool, f"tools[{number}]") for number, tool in enumerate(body.tools)),
     )
 
@@ -202,17 +202,19 @@ def _common(body: Answering, client: str) -> dict[str, Any]:
     }
 
 
-def _message(turn: Turn) -> Message:
+def _message(turn: Turn, field: str) -> Message:
     calls = tuple(
         ToolCall(call.function.name, call.function.arguments, call.function.index, call.id)
         for call in turn.tool_calls
     )
-    return Message(turn.role.lower(), turn.content, turn.thinking, calls, turn.tool_name, turn.tool_call_id)
+    seen = _media(turn.images, f"{field}.images")
+    return Message(
+        turn.role.lower(), turn.content, turn.thinking, calls, turn.tool_name, turn.tool_call_id, seen
+    )
 
 
-def _refuse_images(images: list[str], field: str) -> None:
-    if images:
-        raise Unsupported(f"{field}: this version of Paddock cannot read images yet", "vision")
+def _media(images: list[str], field: str) -> tuple[Medium, ...]:
+    return tuple(media.read(image, f"{field}[{number}]") for number, image in enumerate(images))
 
 
 def embed_request(body: Embed, client: str) -> EmbedRequest:
