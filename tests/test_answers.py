@@ -10,6 +10,7 @@ import pytest
 
 from calls import Answer, post
 from conftest import RunningServer
+from stores import add_with_template
 
 KNOWN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "models/tiny/known.json").read_text(encoding="utf-8")
@@ -225,6 +226,71 @@ def test_a_raw_answer_is_taken_apart_only_where_thinking_is_asked_for(server: Ru
     assert apart["thinking"]
     assert "</think>" not in apart["response"]
     assert plain["response"].endswith(apart["response"])
+
+
+# ── how hard to think ─────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def effortful(server: RunningServer) -> str:
+    """A model whose template shows what it is told about thinking."""
+    template = (
+        "{%- for m in messages %}{{ m.content }}{% endfor %}"
+        "|{{ enable_thinking }}|{{ reasoning_effort }}|{# <think> </think> #}"
+    )
+    add_with_template(server.store, "effortful", template)
+    return "effortful"
+
+
+@pytest.mark.parametrize(
+    ("think", "told"),
+    [
+        (None, "True||"), (True, "True||"), (False, "False||"),
+        ("low", "True|low|"), ("medium", "True|medium|"), ("high", "True|high|"), ("max", "True|max|"),
+    ],
+)  # fmt: skip
+def test_a_template_is_told_whether_and_how_hard_to_think(
+    server: RunningServer, effortful: str, think: object, told: str
+) -> None:
+    for path, asked in (
+        ("/api/generate", {"prompt": "Hi"}),
+        ("/api/chat", {"messages": [{"role": "user", "content": "Hi"}]}),
+    ):
+        assert rendered(server, path, model=effortful, think=think, **asked).strip() == f"Hi|{told}"
+
+
+@pytest.mark.parametrize(
+    ("think", "error"),
+    [
+        (
+            "extreme",
+            'invalid think value: "extreme" (must be "high", "medium", "low", "max", true, or false)',
+        ),
+        ("", 'invalid think value: "" (must be "high", "medium", "low", "max", true, or false)'),
+        (1, 'think must be a boolean or string ("high", "medium", "low", "max", true, or false)'),
+        ([], 'think must be a boolean or string ("high", "medium", "low", "max", true, or false)'),
+    ],
+)
+@pytest.mark.parametrize("path", ["/api/generate", "/api/chat"])
+def test_other_ways_to_think_are_refused_in_the_documented_words(
+    server: RunningServer, path: str, think: object, error: str
+) -> None:
+    answer = post(server.url, path, model="tiny", prompt="x", think=think)
+    assert (answer.status, answer.json) == (400, {"error": error})
+
+
+def test_a_model_that_cannot_think_refuses_to_and_does_not_mind_not_to(server: RunningServer) -> None:
+    add_with_template(server.store, "plain", "{% for m in messages %}{{ m.content }}{% endfor %}")
+    for path, asked in (
+        ("/api/generate", {"prompt": "Hi"}),
+        ("/api/generate", {"prompt": "Hi", "raw": True}),
+        ("/api/chat", {"messages": [{"role": "user", "content": "Hi"}]}),
+    ):
+        for think in (True, "low"):
+            answer = post(server.url, path, model="plain", think=think, **asked)
+            assert (answer.status, answer.json) == (400, {"error": '"plain" does not support thinking'})
+        options = {"num_predict": 1}
+        assert post(server.url, path, model="plain", think=False, options=options, **asked).status == 200
 
 
 # ── an answer that is stuck ───────────────────────────────────────────────────────────────────────

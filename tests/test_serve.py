@@ -278,6 +278,15 @@ def test_a_full_queue_is_a_503_with_the_documented_text(serve: Serve) -> None:
         assert refused.json == {"error": "server busy, please try again.  maximum pending requests exceeded"}
 
 
+def test_where_nobody_may_wait_the_server_serves_all_the_same(serve: Serve) -> None:
+    server = serve(OLLAMA_NUM_PARALLEL="1", OLLAMA_MAX_QUEUE="0")
+    with opened(server.url, "POST", "/api/generate", endless(server)) as first:
+        assert first.readline()
+        body = {"model": "endless", "prompt": "x", "options": {"num_predict": 1}, "stream": False}
+        assert post(server.url, "/api/generate", **body).status == 503
+    assert until(lambda: post(server.url, "/api/generate", **body).status == 200)
+
+
 def test_a_long_list_of_texts_to_embed_does_not_fill_the_queue_by_itself(serve: Serve) -> None:
     server = serve(OLLAMA_NUM_PARALLEL="1", OLLAMA_MAX_QUEUE="1")
     texts = [f"text number {number}" for number in range(5)]

@@ -97,6 +97,10 @@ _UNASKED = {
 }
 
 
+#: The engine counts in 32 bits.
+_LARGEST = (1 << 31) - 1
+
+
 def completion_body(wanted: Completion) -> dict[str, Any]:
     """Every sampling value is sent, because model files and engine defaults would fill the gaps."""
     how = wanted.sampling
@@ -107,10 +111,10 @@ def completion_body(wanted: Completion) -> dict[str, Any]:
         "return_progress": True,
         "return_tokens": True,
         "cache_prompt": True,
-        "n_keep": how.num_keep,
+        "n_keep": max(-1, min(how.num_keep, _LARGEST)),
         "seed": how.seed,
         "temperature": how.temperature,
-        "top_k": how.top_k,
+        "top_k": max(0, min(how.top_k, _LARGEST)),
         "top_p": how.top_p,
         "min_p": how.min_p,
         "typical_p": how.typical_p,

@@ -85,10 +85,11 @@ async def fewest_dropped(choices: Sequence[int], fits: Callable[[int], Awaitable
 
 def drop_middle(tokens: tuple[int, ...], window: int, keep: int) -> tuple[int, ...]:
     """`tokens` cut to leave room for an answer in `window`: the first `keep` stay, and so do the last ones.
+    Never more than half a window is kept of the beginning; a negative `keep` asks for as much as that.
 
     The length that is aimed at is Ollama's: half of what is not kept is left free for the answer.
     """
-    keep = max(0, min(keep, window // 2))
+    keep = window // 2 if keep < 0 else min(keep, window // 2)
     target = window - max((window - keep) // 2, 1)
     if len(tokens) <= target:
         return tokens
