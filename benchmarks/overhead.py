@@ -65,8 +65,10 @@ class Contestant:
 def _options(subject: Subject, load: Load) -> dict[str, Any]:
     """Ollama's defaults, said aloud so that the engine does the same work whoever asks; greedy."""
     options = {"temperature": 0.0, "top_k": 40, "top_p": 0.9, "min_p": 0.0, "seed": 1}
-    if subject.taboo:
-        options |= {"presence_penalty": 1000.0, "repeat_last_n": load.prompt + load.output}
+    # What special tokens a prompt holds is kept out of the answer; and no token comes twice in a row, or
+    # Paddock would end an answer that is stuck on it.
+    reach = load.prompt + load.output if subject.taboo else 2
+    options |= {"presence_penalty": 1000.0, "repeat_last_n": reach}
     return options | {"num_predict": load.output}
 
 

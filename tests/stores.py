@@ -14,6 +14,8 @@ from paddock.names import ModelName
 from paddock.store import builtin
 from paddock.store.models import ModelStore
 
+#: With these options `endless` is never stuck on one token, which would end its answer after all.
+ENDLESSLY = {"temperature": 0, "presence_penalty": 1000, "repeat_last_n": 8}
 KIND = "application/vnd.ollama.image."
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from calls import call, get, opened, post, until
 from conftest import RunningServer
-from stores import add_endless
+from stores import ENDLESSLY, add_endless
 
 LONG = {"num_predict": 400, "temperature": 1.5, "seed": 5}
 SHORT = {"num_predict": 12}
@@ -316,7 +316,7 @@ def test_context_of_an_answer_continues_it(server: RunningServer) -> None:
 
 
 def test_the_context_of_an_answer_has_every_character_of_it(server: RunningServer) -> None:
-    asked = {"model": "tiny", "think": False, "stream": False, "options": {"temperature": 0}}
+    asked = {"model": "tiny", "think": False, "stream": False, "options": ENDLESSLY}
     answer = post(server.url, "/api/generate", prompt="こんにちは", **asked).json
     assert not answer["response"].isascii()  # letters of which some are several tokens
     again = post(
@@ -403,7 +403,7 @@ def test_a_long_conversation_loses_its_oldest_turns_but_not_the_system_prompt(se
 def test_what_shifting_drops_is_counted_in_the_last_line(server: RunningServer) -> None:
     add_endless(server.store)
     asked = {"model": "endless", "prompt": "Count", "raw": True}
-    options = {"num_ctx": 64, "num_predict": 150, "temperature": 0}
+    options = {"num_ctx": 64, "num_predict": 150, **ENDLESSLY}
     last = post(server.url, "/api/generate", **asked, options=options).lines[-1]
     assert last["eval_count"] == 150
     assert last["shifted_tokens"] >= 150 - 64
@@ -543,7 +543,7 @@ def test_the_legacy_embedding_is_one_vector(server: RunningServer) -> None:
 
 def test_a_client_that_hangs_up_frees_its_slot(server: RunningServer) -> None:
     add_endless(server.store)
-    body = {"model": "endless", "prompt": "Go on.", "raw": True, "options": {"temperature": 0}}
+    body = {"model": "endless", "prompt": "Go on.", "raw": True, "options": ENDLESSLY}
     for _ in range(6):  # more often than there are slots
         with opened(server.url, "POST", "/api/generate", body) as response:
             assert response.readline()
@@ -554,7 +554,7 @@ def test_a_client_that_hangs_up_frees_its_slot(server: RunningServer) -> None:
 def test_a_client_that_leaves_a_whole_answer_is_noticed_too(server: RunningServer) -> None:
     where = urlsplit(server.url)
     add_endless(server.store)
-    body = {"model": "endless", "prompt": "Go on.", "stream": False, "options": {"temperature": 0}}
+    body = {"model": "endless", "prompt": "Go on.", "stream": False, "options": ENDLESSLY}
     before = server.text().count("POST /api/generate")
     connection = http.client.HTTPConnection(where.hostname or "", where.port)
     connection.request("POST", "/api/generate", json.dumps(body))

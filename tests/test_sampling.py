@@ -16,7 +16,7 @@ import pytest
 
 from calls import post
 from conftest import RunningServer
-from stores import add_endless
+from stores import ENDLESSLY, add_endless
 
 #: One token, any of the whole vocabulary.
 WILD = {"temperature": 100.0, "top_k": 0, "top_p": 1.0, "num_predict": 1}
@@ -170,15 +170,16 @@ def test_num_predict_is_how_many_tokens_are_written(server: RunningServer, endle
 def test_without_a_limit_an_answer_ends_after_ten_windows(server: RunningServer, endless: str) -> None:
     asked = {"model": endless, "prompt": "Hello", "raw": True}
     for more in ({}, {"num_predict": -1}, {"num_predict": 10**9}):
-        options = {"num_ctx": 8, "temperature": 1.5, "seed": 3, **more}
+        options = {"num_ctx": 8, **ENDLESSLY, **more}
         last = post(server.url, "/api/generate", **asked, options=options).lines[-1]
         assert (last["eval_count"], last["done_reason"]) == (80, "length")
 
 
 def test_of_several_stop_words_the_first_that_comes_counts(server: RunningServer, endless: str) -> None:
-    whole = complete(server, "Hello", endless, temperature=0, num_predict=30)
+    options = {**ENDLESSLY, "num_predict": 30}
+    whole = complete(server, "Hello", endless, **options)
     near, far = whole[8:10], whole[15:17]
-    cut = complete(server, "Hello", endless, temperature=0, num_predict=30, stop=[far, near])
+    cut = complete(server, "Hello", endless, **options, stop=[far, near])
     assert cut == whole[: min(whole.index(near), whole.index(far))]
 
 

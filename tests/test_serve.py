@@ -19,7 +19,7 @@ import psutil
 
 from calls import Answer, call, get, opened, post, until
 from conftest import RunningServer, children, environment
-from stores import add_endless
+from stores import ENDLESSLY, add_endless
 
 Serve = Callable[..., RunningServer]
 
@@ -27,7 +27,7 @@ Serve = Callable[..., RunningServer]
 def endless(server: RunningServer, **more: object) -> dict[str, object]:
     """A request whose answer nothing ends by itself while a test looks at it."""
     add_endless(server.store)
-    return {"model": "endless", "prompt": "Go on.", "raw": True, "options": {"temperature": 0}} | more
+    return {"model": "endless", "prompt": "Go on.", "raw": True, "options": ENDLESSLY} | more
 
 
 def alive(pid: int) -> bool:
