@@ -123,6 +123,31 @@ def test_the_window_is_what_was_asked_but_no_longer_than_trained_and_at_least_fo
     assert found.plan.window == window
 
 
+@pytest.mark.parametrize(
+    ("kind", "options", "window", "batch"),
+    [
+        ("mlp", {}, DEFAULT_WINDOW, 128),
+        ("mlp", {"num_ctx": 512, "num_batch": 64}, 2048, 64),
+        ("gemma3", {"num_ctx": 8192}, 8192, 256),
+        ("gemma4v", {"num_batch": 2000}, DEFAULT_WINDOW, 2000),
+    ],
+)
+def test_a_model_that_sees_has_room_for_a_picture(
+    tmp_path: Path, kind: str, options: dict[str, int], window: int, batch: int
+) -> None:
+    projector = ggufs.build({"general.architecture": "clip", "clip.projector_type": kind})
+    weights = ggufs.model(llama__context_length=131072)
+    Shelf(tmp_path).add("m", ("model", weights), ("projector", projector))
+    model = ModelStore(tmp_path).find(ModelName.parse("m"))
+    assert model.weights is not None
+    header, seen = gguf.read(model.weights), (gguf.read(model.projectors[0]),)
+    here = Circumstances(Settings(), Hardware(Memory(64 * GB, 64 * GB), PROCESSOR))
+    chosen = (shape_of(model, header), LoadOptions(**options), None)
+    plan = wish(model, header, *chosen, False, here, seen).plan
+    assert (plan.window, plan.batch, plan.projectors) == (window, batch, model.projectors)
+    assert wish(model, header, *chosen, True, here, seen).plan.projectors == ()  # to embed texts
+
+
 def test_four_requests_share_an_engine_where_nobody_says_how_many(subject: tuple[Model, Header]) -> None:
     assert planned(subject).plan.slots == 4
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
@@ -169,6 +172,20 @@ def test_the_real_client_sends_files(server: RunningServer, tmp_path: Path) -> N
     with ollama.Client(host=server.url) as client:
         answer = client.chat(model="seeing", messages=[message], options=GREEDY)
     assert answer.prompt_eval_count == tokens(chat(server, turn("What is it?", picture(64, 48))))
+
+
+def test_the_program_in_the_documents_runs(server: RunningServer, tmp_path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs/pictures.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"^```python\n(.*?)^```", page, re.M | re.S)
+    (tmp_path / "picture.png").write_bytes(picture())
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=server.env, cwd=tmp_path, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    counted = re.search(r"^(\d+) tokens, the picture's among them$", ended.stdout, re.M)
+    assert counted is not None
+    assert int(counted[1]) > area(64, 48)
 
 
 # ── what is refused ───────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.output import ColorDepth
 
 from paddock.cli.asking import Wish, show_answer, show_statistics
+from paddock.cli.attaching import Prompt, attached
 from paddock.cli.client import Reply
 from paddock.cli.surroundings import Surroundings
 from paddock.errors import PaddockError
@@ -56,10 +57,21 @@ def _obey(here: Surroundings, conversation: Conversation, text: str) -> None:
     elif text.startswith("/clear"):
         conversation.clear()
         print("Cleared session context")
-    elif text.startswith("/"):
-        print(f"Unknown command '{text.split()[0]}'. Type /? for help")
     elif text.strip():
-        conversation.ask(text)
+        _ask(here, conversation, text)
+
+
+def _ask(here: Surroundings, conversation: Conversation, text: str) -> None:
+    try:
+        prompt = conversation.prompt(text)
+    except PaddockError as error:
+        here.terminal.say(f"Error: {error}")
+        return
+    # What begins like a command may be the name of a picture.
+    if text.startswith("/") and not prompt.images:
+        print(f"Unknown command '{text.split()[0]}'. Type /? for help")
+    else:
+        conversation.ask(prompt)
 
 
 class Keyboard:
@@ -97,9 +109,13 @@ class Conversation:
     def clear(self) -> None:
         self._messages.clear()
 
-    def ask(self, text: str) -> None:
-        """Send `text` and show the answer. Ctrl-C ends it, an error is told; both leave us talking."""
-        messages = [*self._messages, {"role": "user", "content": text}]
+    def prompt(self, text: str) -> Prompt:
+        """`text` with the pictures and recordings it names."""
+        return attached(self._here, self._wish.model, text)
+
+    def ask(self, prompt: Prompt) -> None:
+        """Send `prompt` and show the answer. Ctrl-C ends it, an error is told; both leave us talking."""
+        messages = [*self._messages, {"role": "user"} | prompt.fields("content")]
         heard: list[Reply] = []
         try:
             show_answer(self._here, self._wish, "/api/chat", self._wish.body(messages=messages), heard)

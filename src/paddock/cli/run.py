@@ -15,6 +15,7 @@ import click
 
 from paddock import durations
 from paddock.cli.asking import Wish, show_answer, show_statistics
+from paddock.cli.attaching import attached
 from paddock.cli.client import Answered, Client, Reply
 from paddock.cli.surroundings import Surroundings
 from paddock.errors import PaddockError
@@ -113,7 +114,8 @@ def _prompt(here: Surroundings, words: tuple[str, ...]) -> str | None:
 
 def _answer_once(here: Surroundings, wish: Wish, prompt: str) -> None:
     heard: list[Reply] = []
-    show_answer(here, wish, "/api/generate", wish.body(prompt=prompt), heard)
+    asked = attached(here, wish.model, prompt)
+    show_answer(here, wish, "/api/generate", wish.body(**asked.fields("prompt")), heard)
     if prompt:
         print("\n", file=here.terminal.output, flush=True)
     if wish.verbose and heard:
