@@ -67,6 +67,13 @@ def tree(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
+def add_like_tiny(root: Path, name: str, *layers: tuple[str, bytes | str]) -> None:
+    """Puts the model in the box into the store at `root` once more, with these layers besides."""
+    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
+    assert box.weights is not None
+    Shelf(root).add(name, ("model", box.weights.read_bytes()), *layers)
+
+
 def add_with_template(root: Path, name: str, template: str) -> None:
     """Puts the model in the box into the store at `root` once more, with this Jinja template, which may not
     be longer than its own."""

@@ -10,7 +10,7 @@ import pytest
 
 from calls import Answer, post
 from conftest import RunningServer
-from stores import add_with_template
+from stores import add_like_tiny, add_with_template
 
 KNOWN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "models/tiny/known.json").read_text(encoding="utf-8")
@@ -208,6 +208,62 @@ def test_showing_a_prompt_is_one_object_streaming_or_not(server: RunningServer) 
         )  # fmt: skip
         assert list(answer.json) == ["model", "created_at", "message", "done", "_debug_info"]
         assert answer.json["done"] is False
+
+
+def test_a_prompt_that_was_read_before_counts_as_much_as_a_new_one(server: RunningServer) -> None:
+    asked = {"prompt": f"Once more: {LONG_PROMPT}", "stream": False, "options": {"num_predict": 1}}
+    first, again = (generate(server, **asked).json for _ in range(2))
+    assert first["prompt_eval_count"] == again["prompt_eval_count"] > 600
+
+
+# ── what a model brings along ─────────────────────────────────────────────────────────────────────
+
+
+def test_a_models_own_system_prompt_and_messages_come_first(server: RunningServer) -> None:
+    turns = [{"role": "user", "content": "Who was it?"}, {"role": "assistant", "content": "It was Bo."}]
+    add_like_tiny(server.store, "furnished", ("system", "You are Ada."), ("messages", json.dumps(turns)))
+    question, other = {"role": "user", "content": "And now?"}, {"role": "system", "content": "You are Eve."}
+
+    def places(text: str) -> list[int]:
+        return [text.find(part) for part in ("You are Ada.", "You are Eve.", "Who was", "was Bo", "And now?")]
+
+    def order(text: str) -> list[int]:
+        """Which of those parts are there, in order."""
+        found = [(at, number) for number, at in enumerate(places(text)) if at >= 0]
+        return [number for _, number in sorted(found)]
+
+    own = rendered(server, "/api/chat", model="furnished", messages=[question])
+    assert order(own) == [0, 2, 3, 4]
+    given = rendered(server, "/api/chat", model="furnished", messages=[other, question])
+    assert order(given) == [2, 3, 1, 4]
+    later = rendered(server, "/api/chat", model="furnished", messages=[question, other])
+    assert order(later) == [0, 2, 3, 4, 1]
+    assert order(rendered(server, model="furnished", prompt="And now?")) == [0, 2, 3, 4]
+    assert order(rendered(server, model="furnished", prompt="And now?", system="You are Eve.")) == [
+        1,
+        2,
+        3,
+        4,
+    ]
+    assert order(rendered(server, model="furnished", prompt="And now?", context=[5])) == [0, 4]
+
+
+# ── answers that were begun ───────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("think", [None, True, False])
+def test_an_answer_that_was_begun_is_gone_on_with(server: RunningServer, think: bool | None) -> None:
+    request = known("small talk")
+    whole = chat(server, request).text
+    begun = whole.rpartition(" ")[0]
+    turns = [*request["messages"], {"role": "assistant", "content": begun}]
+    asked = {**request, "messages": turns, "think": think}
+    shown = rendered(server, "/api/chat", **asked)
+    assert shown.endswith(begun)
+    assert "<think>" not in shown
+    answer = chat(server, asked)
+    assert begun + answer.text == whole
+    assert not any("thinking" in line["message"] for line in answer.lines)
 
 
 # ── thinking with raw prompts ─────────────────────────────────────────────────────────────────────

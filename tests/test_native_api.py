@@ -416,25 +416,6 @@ def test_what_shifting_drops_is_counted_in_the_last_line(server: RunningServer) 
 # ── who is loaded ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_keep_alive_sticks_until_another_is_said(server: RunningServer) -> None:
-    unload_all(server)
-
-    def seconds_left() -> float:
-        import datetime
-
-        (model,) = get(server.url, "/api/ps").json["models"]
-        expires = datetime.datetime.fromisoformat(model["expires_at"])
-        return (expires - datetime.datetime.now(datetime.UTC)).total_seconds()
-
-    post(server.url, "/api/generate", model="tiny", keep_alive="1h")
-    assert 3500 < seconds_left() <= 3600
-    ask(server, "Hello", options={"num_predict": 1})
-    assert 3500 < seconds_left() <= 3600
-    post(server.url, "/api/generate", model="tiny", keep_alive=-1)
-    assert seconds_left() > 200 * 365 * 86400
-    post(server.url, "/api/generate", model="tiny", keep_alive="5m")
-
-
 def test_changing_a_load_option_loads_the_model_anew(server: RunningServer) -> None:
     unload_all(server)
     for window in (512, 1024):
@@ -445,12 +426,6 @@ def test_changing_a_load_option_loads_the_model_anew(server: RunningServer) -> N
     assert model["context_length"] == 4096
     assert model["size"] > 0
     assert model["size_vram"] == 0
-
-
-def test_a_model_leaves_when_its_time_is_over(server: RunningServer) -> None:
-    unload_all(server)
-    post(server.url, "/api/generate", model="tiny", keep_alive="50ms")
-    until(lambda: get(server.url, "/api/ps").json == {"models": []})
 
 
 # ── models ────────────────────────────────────────────────────────────────────────────────────────
@@ -512,12 +487,6 @@ def test_embed_gives_unit_vectors_in_order(server: RunningServer) -> None:
     assert sum(a * b for a, b in zip(alone, answer["embeddings"][0], strict=True)) == pytest.approx(
         1, abs=1e-3
     )
-
-
-def test_embed_cuts_to_the_dimensions_asked_for(server: RunningServer) -> None:
-    (vector,) = post(server.url, "/api/embed", model="tiny", input="x", dimensions=16).json["embeddings"]
-    assert len(vector) == 16
-    assert length(vector) == pytest.approx(1, abs=1e-3)
 
 
 def test_embed_without_input_loads_only(server: RunningServer) -> None:

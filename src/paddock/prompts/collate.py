@@ -20,6 +20,12 @@ def conversation(
     return (*opening, *stored, *asked)
 
 
+def goes_on(messages: Sequence[Message]) -> bool:
+    """Whether the last message is an answer that was begun, to be gone on with word for word."""
+    last = messages[-1] if len(messages) > 1 else Message("")
+    return last.role == "assistant" and bool(last.content) and not last.tool_calls
+
+
 def template_values(messages: Sequence[Message]) -> list[dict[str, Any]]:
     """Messages as the variables that chat templates expect (the shape of OpenAI's API)."""
     return [_template_value(message) for message in messages]

@@ -31,6 +31,7 @@ from paddock.messages import (
     Usage,
 )
 from paddock.options import Options, merge
+from paddock.prompts import collate
 from paddock.prompts.replies.said import Said
 from paddock.scheduler.policy import Wish
 from paddock.scheduler.pool import Lease, Pool
@@ -73,6 +74,8 @@ class Inference:
         _require(subject, "completion", f'"{request.model}" does not support chat')
         attachments.require(subject, (medium for said in request.messages for medium in said.media))
         think = _think(request, subject)
+        if think and collate.goes_on(request.messages):
+            think = False  # an answer that was begun has been thought about
         if request.tools:
             _require(subject, "tools", f"{subject.model.name.full} does not support tools")
         options = _options(request, subject)

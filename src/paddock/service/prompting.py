@@ -66,11 +66,13 @@ async def _rendered(
 ) -> str:
     _require_readable_template(subject)
     speech = subject.speech
-    values = collate.template_values(linked(messages, speech.format.short_ids))
+    # An engine that is given the answer's beginning opens a thought before it, whatever it is told.
+    begun = messages[-1].content if collate.goes_on(messages) else ""
+    values = collate.template_values(linked(messages[:-1] if begun else messages, speech.format.short_ids))
     effort = None if think is None else speech.format.effort(think)
     variables = collate.template_variables(effort)
     text = await runner.apply_template(values, collate.tool_values(tools), **variables)
-    return speech.format.quiet(text, speech.obeys_think) if think is False else text
+    return (speech.format.quiet(text, speech.obeys_think) if think is False else text) + begun
 
 
 async def _fit_conversation(
