@@ -43,6 +43,27 @@ class BadOption(PaddockError):
         self.option = option
 
 
+class BadSchema(BadField):
+    """A JSON schema that is invalid, or asks for what no grammar can hold. `pointer` is where, as in
+    `#/properties/age`, and `keyword` what."""
+
+    def __init__(self, pointer: str, keyword: str, cause: str) -> None:
+        what = f'"{keyword}" at {pointer}' if keyword else f"the schema at {pointer}"
+        super().__init__("format", f"invalid format: {what}: {cause}")
+        self.pointer = pointer
+        self.keyword = keyword
+
+
+class BadGrammar(BadField):
+    """A grammar in GBNF that is invalid or would harm the engine; lines and columns count from 1."""
+
+    def __init__(self, cause: str, line: int = 0, column: int = 0) -> None:
+        where = f" (line {line}, column {column})" if line else ""
+        super().__init__("grammar", f"invalid grammar: {cause}{where}")
+        self.line = line
+        self.column = column
+
+
 class InvalidName(BadRequest):
     """`text` is no model name."""
 

@@ -1,0 +1,178 @@
+"""Strings of JSON: how their characters are written, and strings under patterns, formats and lengths."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from paddock.prompts.grammar import automata
+from paddock.prompts.grammar.automata import Machine, TooManyStates
+from paddock.prompts.grammar.gbnf import (
+    NEVER,
+    Chars,
+    Either,
+    Part,
+    Range,
+    Ref,
+    Repeat,
+    Seq,
+    Text,
+    chars,
+    common,
+    either,
+    repeat,
+    seq,
+)
+
+#: Characters that stand for themselves between quotes.
+PLAIN: tuple[Range, ...] = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000, 0x10FFFF))
+_HEX: tuple[Range, ...] = ((0x30, 0x39), (0x41, 0x46), (0x61, 0x66))
+QUOTE = Text('"')
+
+#: One character of a string, and a whole string, as rules that every grammar may use. Escapes by number
+#: name no halves of surrogate pairs: one alone would be no character.
+STRING_RULES: dict[str, Part] = {
+    "char": either(
+        chars(PLAIN),
+        seq(
+            Text("\\"),
+            either(
+                chars((ord(c), ord(c)) for c in '"\\/bfnrt'),
+                seq(
+                    Text("u"),
+                    either(
+                        seq(chars(((0x30, 0x39), (0x41, 0x43), (0x45, 0x46), (0x61, 0x63), (0x65, 0x66))),
+                            repeat(chars(_HEX), 3, 3)),
+                        seq(chars(((0x44, 0x44), (0x64, 0x64))), chars(((0x30, 0x37),)),
+                            repeat(chars(_HEX), 2, 2)),
+                    ),
+                ),
+            ),
+        ),
+    ),
+    "string": seq(QUOTE, repeat(Ref("char"), 0, None), QUOTE),
+}  # fmt: skip
+
+
+def quoted(text: str) -> str:
+    """A string as JSON, in the one way we write it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def spelt(ranges: Iterable[Range]) -> Part:
+    """Raw characters as they are written: by themselves, or as the one escape that `quoted` uses."""
+    ranges = tuple(ranges)
+    codes = [code for code in (*range(0x20), 0x22, 0x5C) if any(low <= code <= high for low, high in ranges)]
+    marks = [quoted(chr(code))[1:-1] for code in codes]
+    short = [(ord(mark[1]), ord(mark[1])) for mark in marks if len(mark) == 2]
+    by_number: dict[str, list[Range]] = {}
+    for mark in marks:
+        if len(mark) > 2:
+            by_number.setdefault(mark[1:5], []).append((ord(mark[5]), ord(mark[5])))
+    numbered = (seq(Text(begun), chars(last)) for begun, last in by_number.items())
+    escapes = either(chars(short), *numbered)
+    return either(chars(common(ranges, PLAIN)), seq(Text("\\"), escapes))
+
+
+_EVERY = chars(((0, 0xD7FF), (0xE000, 0x10FFFF)))
+
+
+def of_length(least: int, most: int | None) -> Part:
+    """A string of so many characters."""
+    if (least, most) == (0, None):
+        return Ref("string")
+    return seq(QUOTE, repeat(Ref("char"), least, most), QUOTE)
+
+
+def of_expressions(
+    expressions: tuple[Part, ...], least: int, most: int | None, name: str
+) -> tuple[Part, dict[str, Part]]:
+    """A string that satisfies every expression, with the rules it needs, which begin with `name`. Raises
+    TooManyStates."""
+    if len(expressions) == 1:
+        shortest, longest = _lengths(expressions[0])
+        fits = most is None or (longest is not None and longest <= most)
+        if shortest >= least and fits:
+            return seq(QUOTE, _escaped(expressions[0]), QUOTE), {}
+    found = automata.product([Machine(each) for each in expressions], least, most)
+    if found is None:
+        return NEVER, {}
+    part, rules = found.rules(name, spelt)
+    return seq(QUOTE, part, QUOTE), rules
+
+
+def matches(expression: Part, text: str) -> bool:
+    """Whether an expression holds the whole of a text. Raises TooManyStates."""
+    return Machine(expression).matches(text)
+
+
+def _lengths(part: Part) -> tuple[int, int | None]:
+    """The fewest and the most characters of an expression."""
+    match part:
+        case Text(text):
+            return len(text), len(text)
+        case Chars():
+            return 1, 1
+        case Seq(parts):
+            found = [_lengths(each) for each in parts]
+            ends = [most for _, most in found if most is not None]
+            return sum(least for least, _ in found), sum(ends) if len(ends) == len(found) else None
+        case Either(options):
+            found = [_lengths(each) for each in options]
+            ends = [most for _, most in found if most is not None]
+            longest = max(ends, default=0) if len(ends) == len(found) else None
+            return min((least for least, _ in found), default=0), longest
+        case Repeat(inner, least, most):
+            low, high = _lengths(inner)
+            return low * least, None if high is None or most is None else high * most
+        case Ref():
+            raise TooManyStates
+
+
+def _escaped(part: Part) -> Part:
+    """An expression of raw characters as it is written between quotes."""
+    match part:
+        case Text(text):
+            return Text(quoted(text)[1:-1])
+        case Chars() if part == _EVERY:
+            return Ref("char")
+        case Chars(ranges):
+            return spelt(ranges)
+        case Seq(parts):
+            return seq(*map(_escaped, parts))
+        case Either(options):
+            return either(*map(_escaped, options))
+        case Repeat(inner, least, most):
+            return repeat(_escaped(inner), least, most)
+        case Ref():
+            return part
+
+
+def other_than(names: Iterable[str]) -> Part:
+    """Any string but these. It holds no escapes, so that no other spelling of a name slips through."""
+    plain = [name for name in names if quoted(name)[1:-1] == name]
+    return seq(QUOTE, _other(frozenset(plain)))
+
+
+def _other(names: frozenset[str]) -> Part:
+    """The rest of a string that must not become one of `names`, and its closing quote."""
+    if not names:
+        return seq(repeat(chars(PLAIN), 0, None), QUOTE)
+    by_first: dict[str, set[str]] = {}
+    for name in names - {""}:
+        by_first.setdefault(name[0], set()).add(name[1:])
+    options: list[Part] = [] if "" in names else [QUOTE]
+    taken: list[Range] = []
+    for first, rest in by_first.items():
+        taken.append((ord(first), ord(first)))
+        options.append(seq(Text(first), _other(frozenset(rest))))
+    free: list[Range] = []
+    for low, high in PLAIN:
+        edge = low
+        for code, _ in sorted(taken):
+            if low <= code <= high:
+                free.append((edge, code - 1))
+                edge = code + 1
+        free.append((edge, high))
+    options.append(seq(chars(free), repeat(chars(PLAIN), 0, None), QUOTE))
+    return either(*options)
