@@ -55,7 +55,12 @@ class Drawing:
                 return self._drawn(self._random.choice(options))
             case Repeat(inner, least, most):
                 longest = least + 4 if most is None else most
-                extremes = (least, min(longest, least + 3), min(longest, 80), self._random.randint(least, min(longest, least + 8)))
+                extremes = (
+                    least,
+                    min(longest, least + 3),
+                    min(longest, 80),
+                    self._random.randint(least, min(longest, least + 8)),
+                )
                 count = least if hurry else self._random.choice(extremes)
                 return "".join(self._drawn(inner) for _ in range(max(count, least)))
 
@@ -136,3 +141,37 @@ class Recognition:
                     if most != 0:
                         todo.append((*below, rest, inner))
         return ready
+
+
+def bounds(part: Part) -> list[int]:
+    """Every bound of a repetition in a part."""
+    match part:
+        case Repeat(inner, least, most):
+            return [least, most or 0, *bounds(inner)]
+        case Seq(parts) | Either(parts):
+            return [bound for each in parts for bound in bounds(each)]
+    return [0]
+
+
+def lengths(part: Part, rules: Mapping[str, Part], far: int) -> set[int]:
+    """How many characters a part may have, up to `far`."""
+    match part:
+        case Text(text):
+            return {len(text)}
+        case Chars():
+            return {1}
+        case Ref(name):
+            return lengths(rules[name], rules, far)
+        case Either(options):
+            return {size for each in options for size in lengths(each, rules, far)}
+        case Seq(parts):
+            sums = {0}
+            for each in parts:
+                sums = {a + b for a in sums for b in lengths(each, rules, far) if a + b <= far}
+            return sums
+        case Repeat(inner, least, most):
+            once, sums, found = lengths(inner, rules, far), {0}, set()
+            for count in range((far if most is None else most) + 1):
+                found |= sums if count >= least else set()
+                sums = {a + b for a in sums for b in once if a + b <= far}
+            return found

@@ -14,7 +14,7 @@ PATTERNS = {
     "b.d": ("bad", "a bed here"),
     "^\\d{3}-\\d{4}$": ("555-1234",),
     "^A|Z$": ("A1", "nope Z"),
-    "^[^\"\\\\]*$": ("plain", ""),
+    '^[^"\\\\]*$': ("plain", ""),
     "^\\w+\\s\\w+$": ("two words",),
     "^.{0,3}$": ("", "abc"),
 }
@@ -132,7 +132,11 @@ def _arrays(draw: st.DrawFn, inner: st.SearchStrategy[Made]) -> Made:
         values = [list(good[:1]) * size for size in {low, high, min(low + 1, high)} if good or not size]
         return schema, tuple(values)
     first = draw(st.lists(inner, min_size=1, max_size=3))
-    schema = {"type": "array", "prefixItems": [s for s, _ in first], "items": draw(st.sampled_from([False, item]))}
+    schema = {
+        "type": "array",
+        "prefixItems": [s for s, _ in first],
+        "items": draw(st.sampled_from([False, item])),
+    }
     if draw(st.booleans()):
         schema["minItems"] = len(first)
     whole = [good[0] for _, good in first if good]
@@ -149,3 +153,146 @@ def _unions(draw: st.DrawFn, inner: st.SearchStrategy[Made]) -> Made:
 made: st.SearchStrategy[Made] = st.recursive(
     _scalars, lambda inner: st.one_of(_objects(inner), _arrays(inner), _unions(inner)), max_leaves=8
 )
+
+_PERSON = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string"},
+        "age": {"type": "integer", "minimum": 0, "maximum": 130},
+        "email": {"type": "string", "format": "email"},
+    },
+    "required": ["name", "age"],
+    "additionalProperties": False,
+}
+#: Schemas in the forms that people and their tools send.
+SUCH_AS_SENT: list[Any] = [
+    _PERSON,
+    {"type": "array", "items": _PERSON, "minItems": 1, "maxItems": 3},
+    {
+        "type": "object",
+        "properties": {"sentiment": {"type": "string", "enum": ["good", "bad", "neither"]}},
+        "required": ["sentiment"],
+    },
+    {
+        "type": "object",
+        "properties": {
+            "temperature": {"type": "number", "minimum": -90, "maximum": 60},
+            "unit": {"enum": ["C", "F"]},
+        },
+        "required": ["temperature", "unit"],
+    },
+    {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "definitions": {"tag": {"type": "string", "maxLength": 8}},
+        "type": "object",
+        "properties": {"tags": {"type": "array", "items": {"$ref": "#/definitions/tag"}}},
+        "additionalProperties": False,
+    },
+    {
+        "type": "object",
+        "properties": {"a": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None}},
+        "required": ["a"],
+    },
+    {
+        "$defs": {
+            "tree": {
+                "type": "object",
+                "properties": {
+                    "value": {"type": "integer"},
+                    "children": {"type": "array", "items": {"$ref": "#/$defs/tree"}, "maxItems": 2},
+                },
+                "required": ["value"],
+            }
+        },
+        "$ref": "#/$defs/tree",
+    },
+    {
+        "type": "object",
+        "properties": {
+            "steps": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "explanation": {"type": "string", "maxLength": 30},
+                        "output": {"type": "string", "maxLength": 10},
+                    },
+                    "required": ["explanation", "output"],
+                    "additionalProperties": False,
+                },
+            },
+            "final": {"type": "string"},
+        },
+        "required": ["steps", "final"],
+        "additionalProperties": False,
+    },
+    {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {"type": {"const": "circle"}, "r": {"type": "number"}},
+                "required": ["type", "r"],
+            },
+            {
+                "type": "object",
+                "properties": {"type": {"const": "square"}, "side": {"type": "number"}},
+                "required": ["type", "side"],
+            },
+        ],
+        "discriminator": {"propertyName": "type"},
+    },
+    {"type": "object", "additionalProperties": {"type": "integer"}},
+    {
+        "type": "object",
+        "properties": {"phone": {"type": "string", "pattern": r"^\+?[0-9]{2,4}( [0-9]{2,4}){1,3}$"}},
+        "required": ["phone"],
+    },
+    {
+        "type": "object",
+        "properties": {
+            "point": {
+                "type": "array",
+                "prefixItems": [{"type": "number"}, {"type": "number"}],
+                "minItems": 2,
+                "maxItems": 2,
+            }
+        },
+        "required": ["point"],
+    },
+    {
+        "type": "object",
+        "properties": {
+            "when": {"type": "string", "format": "date-time"},
+            "id": {"type": "string", "format": "uuid"},
+        },
+        "required": ["when", "id"],
+    },
+    {"type": "string", "enum": [f"option {n}" for n in range(40)]},
+    {"type": "boolean"},
+    {
+        "type": "array",
+        "items": {"type": "string", "enum": ["red", "green", "blue"]},
+        "uniqueItems": True,
+        "minItems": 1,
+    },
+    {
+        "allOf": [
+            {"$ref": "#/$defs/named"},
+            {"properties": {"size": {"type": "integer"}}, "required": ["size"]},
+        ],
+        "$defs": {
+            "named": {
+                "type": "object",
+                "properties": {"name": {"type": "string", "minLength": 1}},
+                "required": ["name"],
+            }
+        },
+    },
+    {"type": "object", "properties": {"data": {}}, "required": ["data"]},
+    {
+        "type": "object",
+        "properties": {"n": {"type": ["integer", "null"], "exclusiveMinimum": 0}},
+        "required": ["n"],
+    },
+    {"type": "string", "maxLength": 12, "pattern": "^[^\\n]+$"},
+]

@@ -6,6 +6,8 @@ wording where clients match on it; code reads the attributes. Only `api` reads `
 
 from __future__ import annotations
 
+import json
+
 
 class PaddockError(Exception):
     """Anything Paddock reports on purpose. `str(error)` is the sentence for the user."""
@@ -41,6 +43,16 @@ class BadOption(PaddockError):
     def __init__(self, option: str, wanted: str) -> None:
         super().__init__(f'option "{option}" must be {wanted}')
         self.option = option
+
+
+class BadFormat(PaddockError):
+    """`format` is neither "json" nor an object. Ollama answers 500 here, and quotes what was sent as Go
+    does."""
+
+    def __init__(self, sent: str) -> None:
+        quoted = json.dumps(sent, ensure_ascii=False)
+        super().__init__(f'invalid format: {quoted}; expected "json" or a valid JSON Schema object')
+        self.sent = sent
 
 
 class BadSchema(BadField):

@@ -61,6 +61,8 @@ class Common:
     shift: bool | None = None
     top_logprobs: int | None = None  # None: no log-probabilities at all
     render_only: bool = False
+    format: Literal["json"] | Mapping[str, Any] | None = None  # any JSON object, or what satisfies a schema
+    grammar: str = ""  # GBNF
     client: str = ""  # who asks, for a fair share of the slots
 
 

@@ -32,10 +32,12 @@ from paddock.messages import (
 )
 from paddock.options import Options, merge
 from paddock.prompts import collate
+from paddock.prompts.grammar import Grammar
 from paddock.prompts.replies.said import Said
 from paddock.scheduler.policy import Wish
 from paddock.scheduler.pool import Lease, Pool
-from paddock.service import attachments, planning, prompting, replying
+from paddock.service import attachments, constraint, planning, prompting, replying
+from paddock.service.constraint import Constraints
 from paddock.service.embedding import cut, embeddable, vectors
 from paddock.service.library import Library
 from paddock.service.prompting import Prompt
@@ -59,6 +61,7 @@ class Inference:
         self._subjects = Subjects(store, library)
         self._pool = pool
         self._here = circumstances
+        self._constraints = Constraints()
 
     # ── the three questions ───────────────────────────────────────────────────────────────────────
 
@@ -79,6 +82,7 @@ class Inference:
         if request.tools:
             _require(subject, "tools", f"{subject.model.name.full} does not support tools")
         options = _options(request, subject)
+        held_to = await self._constraints.of(request)
         wish = self._wish(subject, options, request.shift)
         async with self._pool.lease(subject.model.name.short, wish, request.keep_alive) as lease:
             if not request.messages:
@@ -89,7 +93,7 @@ class Inference:
                 yield await prompting.shown(prompt, lease.runner)
                 return
             async with aclosing(
-                self._answer(prompt, subject, think, options, lease, request, begun)
+                self._answer(prompt, subject, think, held_to, options, lease, request, begun)
             ) as answer:
                 async for event in answer:
                     yield event
@@ -112,6 +116,7 @@ class Inference:
         if request.raw and request.think is None:
             think = None  # the text as the model writes it
         options = _options(request, subject)
+        held_to = await self._constraints.of(request)
         wish = self._wish(subject, options, request.shift)
         async with self._pool.lease(subject.model.name.short, wish, request.keep_alive) as lease:
             if not asks:
@@ -122,7 +127,7 @@ class Inference:
                 yield await prompting.shown(prompt, lease.runner)
                 return
             async with aclosing(
-                self._answer(prompt, subject, think, options, lease, request, begun)
+                self._answer(prompt, subject, think, held_to, options, lease, request, begun)
             ) as answer:
                 async for event in answer:
                     yield event
@@ -161,6 +166,7 @@ class Inference:
         prompt: Prompt,
         subject: Subject,
         think: Think | None,
+        held_to: Grammar | None,
         options: Options,
         lease: Lease,
         request: Common,
@@ -170,11 +176,13 @@ class Inference:
         window = lease.plan.window
         predict = _predict(options, window)
         splitter, preserved = replying.taking_apart(request, subject.speech, think, prompt.ending)
+        held = await constraint.text(held_to, request, subject.speech.format, think, prompt.ending)
         wanted = Completion(
             prompt.tokens,
             options.sampling,
             max(predict, 1),
             request.top_logprobs,
+            grammar=held,
             preserved=preserved,
             mixed=prompt.mixed,
         )

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from paddock import durations
-from paddock.errors import BadField, BadRequest, Unsupported
+from paddock.errors import BadField, BadFormat, BadRequest, Unsupported
 from paddock.formats import media
 from paddock.messages import (
     ChatRequest,
@@ -43,6 +43,7 @@ class Answering(msgspec.Struct, kw_only=True):
     model: str = ""
     stream: bool = True
     format: Any = None
+    grammar: str = ""  # ours
     keep_alive: Any = None
     options: dict[str, Any] = {}
     think: Any = None
@@ -185,8 +186,6 @@ def _tool(tool: Any, field: str) -> dict[str, Any]:
 
 
 def _common(body: Answering, client: str) -> dict[str, Any]:
-    if body.format is not None and body.format != "":
-        raise Unsupported("format: this version of Paddock cannot constrain answers yet", "format")
     if not 0 <= body.top_logprobs <= 20:
         raise BadField("top_logprobs", "top_logprobs must be between 0 and 20")
     return {
@@ -198,6 +197,8 @@ def _common(body: Answering, client: str) -> dict[str, Any]:
         "shift": body.shift,
         "top_logprobs": body.top_logprobs if body.logprobs else None,
         "render_only": body.debug_render_only,
+        "format": answer_format(body.format),
+        "grammar": body.grammar,
         "client": client,
     }
 
@@ -262,6 +263,15 @@ def think(value: Any) -> Think | None:
             f'invalid think value: "{value}" (must be "high", "medium", "low", "max", true, or false)',
         )
     return value  # type: ignore[return-value]  # one of the four, as just checked
+
+
+def answer_format(value: Any) -> Any:
+    """What an answer must be: "json", a schema, or None where nothing was said. Raises BadFormat."""
+    if value is None or value == "":
+        return None
+    if value == "json" or isinstance(value, dict):
+        return value
+    raise BadFormat(msgspec.json.encode(value).decode())
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────

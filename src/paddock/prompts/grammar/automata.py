@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from paddock.prompts.grammar.gbnf import (
     EMPTY,
@@ -137,9 +138,7 @@ class Automaton:
     steps: tuple[tuple[tuple[tuple[Range, ...], int], ...], ...]
     ends: frozenset[int]
 
-    def rules(
-        self, name: str, spelt: Callable[[tuple[Range, ...]], Part]
-    ) -> tuple[Part, dict[str, Part]]:
+    def rules(self, name: str, spelt: Callable[[tuple[Range, ...]], Part]) -> tuple[Part, dict[str, Part]]:
         """As a part and the rules it speaks of, `name` with a number each. `spelt` says how characters are
         written."""
         made: dict[str, Part] = {}
@@ -191,13 +190,11 @@ def _spans(machines: Sequence[Machine], places: Sequence[frozenset[int]]) -> lis
     if not machines:
         cuts = {0, 0xD800, 0xE000, 0x110000}
     edges = sorted(cuts)
-    spans = [(a, b - 1) for a, b in zip(edges, edges[1:], strict=False)]
+    spans = [(a, b - 1) for a, b in pairwise(edges)]
     return [span for span in spans if span != (0xD800, 0xDFFF)]
 
 
-def _trimmed(
-    steps: Sequence[Sequence[tuple[tuple[Range, ...], int]]], ends: set[int]
-) -> Automaton | None:
+def _trimmed(steps: Sequence[Sequence[tuple[tuple[Range, ...], int]]], ends: set[int]) -> Automaton | None:
     """Without the states from which no end is reached."""
     back: list[list[int]] = [[] for _ in steps]
     for number, ways in enumerate(steps):

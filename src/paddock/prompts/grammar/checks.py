@@ -132,7 +132,9 @@ def _require_visitable(rules: Mapping[str, Part]) -> None:
                 if total > _MOST_VISITS:
                     raise BadGrammar(f'the rules below "{name}" share each other too often for an engine')
             elif name in path:
-                raise BadGrammar(f'rule "{name}" begins with itself (left recursion), which an engine cannot follow')
+                raise BadGrammar(
+                    f'rule "{name}" begins with itself (left recursion), which an engine cannot follow'
+                )
             elif name not in visits:
                 path[name] = None
                 todo.append((name, True))

@@ -1,8 +1,7 @@
 """From a JSON schema to a grammar of the JSON texts that satisfy it.
 
-One spelling of JSON, that of Python's `json.dumps`: on one line, `", "` between members and `": "` after
-names, members in the order of the schema. It is the one-line form that models have read most, a model that
-may write white space at will sometimes writes nothing else, and with no choice there is nothing to drown in.
+The texts are on one line (see `strings`), and members come in the order of the schema, because a grammar of
+every order would be too large, and the order is what the schema's author wrote them in.
 
 Every kind of value becomes a part; objects, arrays and whatever they refer to become rules, made one after
 the other from a list, so that a schema may be deep or recursive. Members that nobody asked for are written
@@ -11,16 +10,15 @@ only where the schema asks for such (`additionalProperties`) or names no members
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable
 from typing import Any
 
-from paddock.errors import BadSchema
+from paddock.errors import BadGrammar, BadSchema
 from paddock.prompts.grammar import numbers, objects, strings
 from paddock.prompts.grammar.automata import TooManyStates
-from paddock.prompts.grammar.checks import pruned
-from paddock.prompts.grammar.facts import Facts, Node, Reader, same
+from paddock.prompts.grammar.checks import LONGEST, pruned, require_fit
+from paddock.prompts.grammar.facts import Facts, Node, same
 from paddock.prompts.grammar.gbnf import (
     EMPTY,
     NEVER,
@@ -30,15 +28,14 @@ from paddock.prompts.grammar.gbnf import (
     Ref,
     Text,
     either,
-    one_of,
     optional,
     repeat,
     seq,
 )
 from paddock.prompts.grammar.objects import Member
 from paddock.prompts.grammar.schema import Document, Schema
+from paddock.prompts.grammar.ways import Reader
 
-_SEPARATOR = Text(", ")
 #: Places of an array that have schemas of their own, rules, and alternatives of one value.
 _MOST_PLACES = 500
 _MOST_RULES = 20_000
@@ -61,7 +58,7 @@ class _Conversion:
 
     def __init__(self, document: Document) -> None:
         self._reader = Reader(document)
-        self._rules: dict[str, Part] = dict(strings.STRING_RULES)
+        self._rules: dict[str, Part] = dict(strings.SHARED_RULES)
         self._parts: dict[Node, Part] = {}
         self._taken = {ROOT, "number", "integer", "boolean", *self._rules}
         self._todo: list[tuple[str, Node]] = []
@@ -77,14 +74,23 @@ class _Conversion:
             self._rules[ROOT] = self._value(root)
         while self._todo:
             name, node = self._todo.pop(0)
-            self._rules[name] = either(*(self._way(facts, name) for facts in self._reader.ways(node)))
+            self._rules[name] = either(
+                *(self._branch(facts, name, node) for facts in self._reader.ways(node))
+            )
             if len(self._rules) > _MOST_RULES:
                 raise BadSchema(node[0] if node else "#", "", "the schema is too large for a grammar")
         rules = pruned(self._rules)
         if rules[ROOT] == NEVER:
             where = self._contradictions[0] if self._contradictions else "#"
             raise BadSchema(where, "", "no finite value satisfies it")
-        return Grammar(rules)
+        found = Grammar(rules)
+        try:
+            require_fit(rules)
+        except BadGrammar as error:
+            raise BadSchema("#", "", str(error)) from None
+        if len(found.text) > LONGEST:
+            raise BadSchema("#", "", f"its grammar is longer than {LONGEST} characters")
+        return found
 
     # ── values ────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,6 +110,13 @@ class _Conversion:
             self._todo.append((name, node))
             return Ref(name)
         return either(*(self._way(facts, _hint(node)) for facts in ways))
+
+    def _branch(self, facts: Facts, name: str, node: Node) -> Part:
+        """One way to satisfy `node`: by a rule of its own where others may use it too."""
+        way = self._reader.canonical(facts.way)
+        if way != node and self._reader.ways(way) == (facts,) and self._is_composite(way):
+            return self._value(way)
+        return self._way(facts, name)
 
     def _is_composite(self, node: Node) -> bool:
         ways = self._reader.ways(node)
@@ -154,8 +167,10 @@ class _Conversion:
         """The values of `enum` and `const` that satisfy everything else too."""
         values = [value for value in facts.values or () if self._reader.holds(facts, value)]
         if len(values) > _MOST_VALUES:
-            raise BadSchema(facts.place, "enum", f"more than {_MOST_VALUES} values are too many for a grammar")
-        return one_of(map(written, values))
+            raise BadSchema(
+                facts.place, "enum", f"more than {_MOST_VALUES} values are too many for a grammar"
+            )
+        return strings.constants(values)
 
     def _string(self, facts: Facts, name: str) -> Part:
         least, most = facts.characters
@@ -183,7 +198,7 @@ class _Conversion:
                 known = facts.field_names()
                 members += [self._member(facts, each, False) for each in finite if each not in known]
             elif self._reader.ways(rest):
-                extra = seq(self._other_name(facts), Text(": "), self._value(rest))
+                extra = seq(self._other_name(facts), strings.COLON, self._value(rest))
                 extra = self._own_rule(f"{name}-other", extra)
         fields = objects.Writing(lambda part: self._own_rule(f"{name}-rest", part))
         inner = fields.members(members, extra, facts.properties, facts.place)
@@ -192,7 +207,9 @@ class _Conversion:
     def _member(self, facts: Facts, name: str, required: bool) -> Member:
         if facts.names and not self._reader.satisfies(facts.names, name):
             return Member(NEVER, required)
-        return Member(seq(Text(f"{strings.quoted(name)}: "), self._value(facts.field(name))), required)
+        return Member(
+            seq(Text(strings.quoted(name)), strings.COLON, self._value(facts.field(name))), required
+        )
 
     def _allowed_names(self, facts: Facts) -> list[str] | None:
         """Every name that `propertyNames` allows, where it lists them."""
@@ -208,12 +225,16 @@ class _Conversion:
             return Ref("string")
         if not facts.names:
             if any(len(name) > 200 for name in known) or len(known) > 500:
-                raise BadSchema(facts.place, "additionalProperties", "too many or too long names stand beside it")
+                raise BadSchema(
+                    facts.place, "additionalProperties", "too many or too long names stand beside it"
+                )
             return self._own_rule("name", strings.other_than(known))
         if known:
             raise BadSchema(facts.place, "propertyNames", "a grammar cannot hold it beside properties")
         ways = [each for each in self._reader.ways(facts.names) if "string" in each.types]
-        return either(*(self._string(each, "name") if each.values is None else self._constants(each) for each in ways))
+        return either(
+            *(self._string(each, "name") if each.values is None else self._constants(each) for each in ways)
+        )
 
     def _own_rule(self, name: str, part: Part) -> Part:
         name = self._name(name)
@@ -230,7 +251,9 @@ class _Conversion:
         if most == 0:
             return Text("[]")
         if places > _MOST_PLACES:
-            raise BadSchema(facts.place, "prefixItems", f"more than {_MOST_PLACES} are too many for a grammar")
+            raise BadSchema(
+                facts.place, "prefixItems", f"more than {_MOST_PLACES} are too many for a grammar"
+            )
         if facts.unique and (most is None or most > 1):
             return self._set(facts, name, places)
         said = any(each.others is not None for each in facts.items)
@@ -242,7 +265,7 @@ class _Conversion:
             if most is not None and place >= most:
                 inner = EMPTY
                 continue
-            before = _SEPARATOR if place else EMPTY
+            before = strings.COMMA if place else EMPTY
             inner = seq(before, self._value(facts.item(place)), inner)
             if place >= least:
                 inner = optional(inner)
@@ -258,9 +281,9 @@ class _Conversion:
         longest = None if most is None else most - places
         item = self._value(facts.item(places))
         if places:
-            return repeat(seq(_SEPARATOR, item), fewest, longest)
+            return repeat(seq(strings.COMMA, item), fewest, longest)
         more = None if longest is None else longest - 1
-        some = seq(item, repeat(seq(_SEPARATOR, item), max(fewest - 1, 0), more))
+        some = seq(item, repeat(seq(strings.COMMA, item), max(fewest - 1, 0), more))
         return some if fewest else optional(some)
 
     def _set(self, facts: Facts, name: str, places: int) -> Part:
@@ -272,13 +295,13 @@ class _Conversion:
                 "uniqueItems",
                 "a grammar cannot hold it, unless the items are an enum",
             )
-        texts: dict[str, str] = {}
+        found: dict[str, Part] = {}
         for each in ways:
             simple = [v for kind, vs in _LISTED.items() if kind in each.written for v in vs]
             for value in simple if each.values is None else each.values:
                 if self._reader.holds(each, value):
-                    texts.setdefault(same(value), written(value))
-        members = [Member(Text(text), False) for text in texts.values()]
+                    found.setdefault(same(value), strings.constant(value))
+        members = [Member(part, False) for part in found.values()]
         items = objects.Writing(lambda part: self._own_rule(f"{name}-rest", part))
         return seq(Text("["), items.members(members, NEVER, facts.length, facts.place), Text("]"))
 
@@ -296,15 +319,19 @@ class _Conversion:
 _LISTED: dict[str, tuple[Any, ...]] = {"boolean": (True, False), "null": (None,)}
 
 
-def written(value: Any) -> str:
-    """A value in the one spelling that grammars hold."""
-    return json.dumps(value, ensure_ascii=False)
-
-
 def _hint(node: Node) -> str:
     """A rule's name from the place of its schema."""
     steps: Iterable[str] = reversed(node[-1].split("/")[1:] if node else ())
-    skipped = {"items", "prefixItems", "anyOf", "oneOf", "allOf", "properties", "additionalProperties", "$defs"}
+    skipped = {
+        "items",
+        "prefixItems",
+        "anyOf",
+        "oneOf",
+        "allOf",
+        "properties",
+        "additionalProperties",
+        "$defs",
+    }
     for step in steps:
         plain = re.sub("[^A-Za-z0-9]+", "-", step).strip("-")
         if step not in skipped and not step.isdecimal() and plain:

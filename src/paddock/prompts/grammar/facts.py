@@ -1,35 +1,25 @@
 """Everything that is said of one value at once, whichever subschemas say it.
 
-A value is described by a conjunction: a tuple of pointers that all apply to it. `Reader.ways` follows
-references and `allOf`, takes one branch of every `anyOf` and `oneOf`, and so turns a conjunction into the
-ways in which it can be satisfied; `Reader.facts` gathers what one way says. Since the parts of a conjunction
-are places of a finite document, so are the conjunctions met, and recursion ends by itself.
+A value is described by a conjunction of subschemas; each function here gathers one thing from all of them,
+so that merging `allOf`, references and branches is done keyword by keyword, in one place.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from paddock.errors import BadSchema
 from paddock.prompts.grammar import formats
-from paddock.prompts.grammar.automata import TooManyStates
 from paddock.prompts.grammar.gbnf import Part
 from paddock.prompts.grammar.numbers import Bounds
-from paddock.prompts.grammar.patterns import BadPattern, pattern
-from paddock.prompts.grammar.schema import TYPES, Document, escaped, is_keyword, number
-from paddock.prompts.grammar.strings import matches
+from paddock.prompts.grammar.schema import TYPES, escaped, number
 
 #: Pointers of subschemas that all apply to one value.
 Node = tuple[str, ...]
-
-#: Steps that reading one schema may take; far beyond what people write, and below a second.
-_MOST_STEPS = 100_000
-_DEEPEST_COMPARISON = 4
-_DEEPEST_NESTING = 20
 
 _IMPLIED = {
     "object": ("properties", "required", "additionalProperties", "propertyNames", "minProperties",
@@ -103,240 +93,6 @@ class Facts:
         return tuple(dict.fromkeys(pointer for pointer in found if pointer is not None))
 
 
-class Reader:
-    """Reads the ways and the facts of conjunctions."""
-
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._steps = 0
-        self._exclusive: set[tuple[str, ...]] = set()
-        self._ways: dict[Node, tuple[Facts, ...]] = {}
-        self._under_way: set[Node] = set()
-        self._expressions: dict[str, Part] = {}
-
-    def ways(self, node: Node) -> tuple[Facts, ...]:
-        """Every way to satisfy a conjunction; none where it is a contradiction."""
-        if node not in self._ways:
-            if len(self._under_way) > _DEEPEST_NESTING:
-                raise BadSchema(node[0], "", "the schema is too intricate for a grammar")
-            self._under_way.add(node)
-            flat = self._expand(node, (), ())
-            self._ways[node] = tuple(found for way in flat for found in self._facts(way))
-            self._under_way.discard(node)
-        return self._ways[node]
-
-    def canonical(self, node: Node) -> Node:
-        """The same conjunction without schemas that only refer to others."""
-        found: dict[str, None] = {}
-        for pointer in node:
-            while (schema := self._document.at(pointer)) and not isinstance(schema, bool):
-                target = self._document.target(pointer)
-                if target is None or any(is_keyword(each) for each in schema if each != "$ref"):
-                    break
-                pointer = target
-            if schema is not True and schema != {}:
-                found[pointer] = None
-        return tuple(found)
-
-    def _spend(self, place: str) -> None:
-        self._steps += 1
-        if self._steps > _MOST_STEPS:
-            raise BadSchema(place, "", "the schema is too large for a grammar")
-
-    # ── ways ──────────────────────────────────────────────────────────────────────────────────────
-
-    def _expand(
-        self, todo: Node, flat: Node, groups: tuple[tuple[str, str, Node], ...]
-    ) -> list[Node]:
-        at = self._document.at
-        while todo:
-            pointer, todo = todo[0], todo[1:]
-            self._spend(pointer)
-            if at(pointer) is False:
-                return []
-            if pointer in flat or at(pointer) is True:
-                continue
-            flat = (*flat, pointer)
-            todo = (*self._document.together(pointer), *todo)
-            groups += tuple((pointer, keyword, each) for keyword, each in self._document.choices(pointer))
-        if not groups:
-            return [flat]
-        (pointer, keyword, branches), *rest = groups
-        found: list[Node] = []
-        for number_, branch in enumerate(branches):
-            ways = self._expand((branch,), flat, tuple(rest))
-            if keyword == "oneOf":
-                self._require_exclusive(pointer, ways, branches, number_)
-            found += ways
-        return found
-
-    def _require_exclusive(self, pointer: str, ways: list[Node], branches: Node, mine: int) -> None:
-        """Whatever is written for one branch of `oneOf` must satisfy no other."""
-        for way in ways:
-            for number_, other in enumerate(branches):
-                if number_ == mine or (*way, other) in self._exclusive:
-                    continue
-                for left in self._facts(way):
-                    if not all(self._apart(left, right, 0) for right in self.ways((other,))):
-                        raise BadSchema(
-                            pointer,
-                            "oneOf",
-                            f"branches {mine} and {number_} may both hold, which a grammar cannot prevent; use "
-                            "anyOf, or a member with a const of its own in each branch",
-                        )
-                self._exclusive.add((*way, other))
-
-    # ── facts ─────────────────────────────────────────────────────────────────────────────────────
-
-    def _facts(self, way: Node) -> Iterator[Facts]:
-        """What one way says; nothing where no kind of value is left."""
-        schemas = [(pointer, found) for pointer in way if not isinstance(found := self._document.at(pointer), bool)]
-        types = _types(found for _, found in schemas)
-        if not types:
-            return
-        yield Facts(
-            way=way,
-            types=types,
-            written=_written(types, [found for _, found in schemas]),
-            values=_values([found for _, found in schemas]),
-            fields=tuple(_fields(pointer, found) for pointer, found in schemas),
-            required=tuple(dict.fromkeys(name for _, found in schemas for name in found.get("required", ()))),
-            names=tuple(f"{pointer}/propertyNames" for pointer, found in schemas if "propertyNames" in found),
-            properties=_range([found for _, found in schemas], "minProperties", "maxProperties"),
-            items=tuple(_items(pointer, found) for pointer, found in schemas),
-            length=_range([found for _, found in schemas], "minItems", "maxItems"),
-            unique=any(found.get("uniqueItems", False) for _, found in schemas),
-            expressions=tuple(self._written_as(schemas)) if "string" in types else (),
-            formatted=any("format" in found for _, found in schemas),
-            characters=_range([found for _, found in schemas], "minLength", "maxLength"),
-            bounds=_bounds(schemas, types),
-        )
-
-    def _written_as(self, schemas: list[tuple[str, Any]]) -> Iterator[Part]:
-        seen = set()
-        for pointer, found in schemas:
-            for keyword in ("pattern", "format"):
-                text = found.get(keyword)
-                if text is None or (keyword, text) in seen:
-                    continue
-                seen.add((keyword, text))
-                if keyword == "pattern":
-                    yield self._expression(pointer, keyword, text)
-                elif text in formats.EXPRESSIONS:
-                    yield self._expression(pointer, keyword, formats.EXPRESSIONS[text])
-                elif text not in formats.FREE and text not in formats.INTEGERS and text not in formats.NUMBERS:
-                    raise BadSchema(pointer, keyword, f'the format "{text}" is not known here')
-
-    def _expression(self, pointer: str, keyword: str, text: str) -> Part:
-        if text not in self._expressions:
-            try:
-                self._expressions[text] = pattern(text)
-            except BadPattern as error:
-                raise BadSchema(pointer, keyword, str(error)) from None
-        return self._expressions[text]
-
-    # ── values and differences ────────────────────────────────────────────────────────────────────
-
-    def holds(self, facts: Facts, value: Any, lenient: bool = False) -> bool:
-        """Whether a value satisfies one way. `lenient` says yes where that depends on whose regular
-        expressions are asked."""
-        self._spend(facts.place)
-        if not _is_one_of(value, facts.types):
-            return False
-        if facts.values is not None and same(value) not in map(same, facts.values):
-            return False
-        match value:
-            case str():
-                return self._text_holds(facts, value, lenient)
-            case bool() | None:
-                return True
-            case int() | float():
-                return facts.bounds.contains(number(value))
-            case list():
-                distinct = len({same(each) for each in value}) == len(value)
-                return (
-                    _counted(len(value), facts.length)
-                    and (distinct or not facts.unique)
-                    and all(self.satisfies(facts.item(n), each, lenient) for n, each in enumerate(value))
-                )
-            case _:
-                return (
-                    _counted(len(value), facts.properties)
-                    and all(name in value for name in facts.required)
-                    and all(self.satisfies(facts.names, name, lenient) for name in value)
-                    and all(self.satisfies(facts.field(name), each, lenient) for name, each in value.items())
-                )
-
-    def satisfies(self, node: Node, value: Any, lenient: bool = False) -> bool:
-        """Whether a value satisfies a conjunction in some way."""
-        return any(self.holds(facts, value, lenient) for facts in self.ways(node))
-
-    def _text_holds(self, facts: Facts, text: str, lenient: bool) -> bool:
-        if not _counted(len(text), facts.characters):
-            return False
-        if lenient and (facts.formatted or not text.isascii()):
-            return True
-        try:
-            return all(matches(expression, text) for expression in facts.expressions)
-        except TooManyStates:
-            raise BadSchema(facts.place, "pattern", "it is too large for a grammar") from None
-
-    def _apart(self, left: Facts, right: Facts, depth: int) -> bool:
-        """Whether it is sure that nothing written for `left` satisfies `right`."""
-        self._spend(left.place)
-        if left.values is not None:
-            return not any(self.holds(right, v, True) for v in left.values if self.holds(left, v, True))
-        if right.values is not None:
-            return not any(self.holds(left, v, True) for v in right.values if self.holds(right, v, True))
-        for kind in left.written:
-            if kind not in right.types and not ({kind, *right.types} >= {"number", "integer"}):
-                continue
-            match kind:
-                case "object":
-                    apart = self._objects_apart(left, right, depth)
-                case "array":
-                    apart = not _overlap(left.length, right.length) or self._items_apart(left, right, depth)
-                case "string":
-                    apart = not _overlap(left.characters, right.characters)
-                case "number" | "integer":
-                    apart = left.bounds.apart(right.bounds)
-                case _:
-                    apart = False
-            if not apart:
-                return False
-        return True
-
-    def _objects_apart(self, left: Facts, right: Facts, depth: int) -> bool:
-        if depth > _DEEPEST_COMPARISON or not _overlap(left.properties, right.properties):
-            return depth <= _DEEPEST_COMPARISON
-        telling = sorted(left.required, key=lambda name: not self._is_constant(left.field(name)))
-        for name in telling:
-            if self._under_way & {left.field(name), right.field(name)}:
-                continue
-            theirs = self.ways(right.field(name))
-            if name in right.required or not theirs:
-                mine = self.ways(left.field(name))
-                if all(self._apart(a, b, depth + 1) for a in mine for b in theirs):
-                    return True
-        others = (left.field(name) for name in right.required)
-        return any(node not in self._under_way and not self.ways(node) for node in others)
-
-    def _is_constant(self, node: Node) -> bool:
-        found = map(self._document.at, node)
-        return any(not isinstance(each, bool) and ("const" in each or "enum" in each) for each in found)
-
-    def _items_apart(self, left: Facts, right: Facts, depth: int) -> bool:
-        if depth > _DEEPEST_COMPARISON:
-            return False
-        for place in range(min(left.length[0], right.length[0], 8)):
-            mine, theirs = left.item(place), right.item(place)
-            if self._under_way & {mine, theirs}:
-                continue
-            if all(self._apart(a, b, depth + 1) for a in self.ways(mine) for b in self.ways(theirs)):
-                return True
-        return False
-
-
 def same(value: Any) -> str:
     """A text that is equal for equal JSON values: 1 is 1.0, and the order of members is none."""
     match value:
@@ -360,25 +116,28 @@ def _named_types(schema: Any) -> tuple[str, ...]:
     return tuple(name for name in names if name != "integer" or "number" not in names)
 
 
-def _types(schemas: Iterable[Any]) -> tuple[str, ...]:
+def types_of(schemas: Iterable[Any]) -> tuple[str, ...]:
+    """The kinds of value that all schemas allow, in the order of the last that names some."""
     left = _named_types({})
     for schema in schemas:
         named = _named_types(schema)
         both = [name for name in named if name in left]
-        if "integer" in named and "number" in left or "number" in named and "integer" in left:
+        if ("integer" in named and "number" in left) or ("number" in named and "integer" in left):
             both.append("integer")
         left = tuple(dict.fromkeys(both))
     return left
 
 
-def _written(types: tuple[str, ...], schemas: list[Any]) -> tuple[str, ...]:
+def written_types(types: tuple[str, ...], schemas: list[Any]) -> tuple[str, ...]:
+    """The kinds to write: those that the keywords speak of, where no schema names any."""
     if any("type" in schema or "enum" in schema or "const" in schema for schema in schemas):
         return types
     implied = [kind for kind, keywords in _IMPLIED.items() if any(k in s for s in schemas for k in keywords)]
     return tuple(kind for kind in types if kind in implied) if implied else types
 
 
-def _values(schemas: list[Any]) -> tuple[Any, ...] | None:
+def values_of(schemas: list[Any]) -> tuple[Any, ...] | None:
+    """The values that every `enum` and `const` lists; None without any."""
     found: tuple[Any, ...] | None = None
     for schema in schemas:
         for values in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
@@ -392,24 +151,30 @@ def _values(schemas: list[Any]) -> tuple[Any, ...] | None:
     return found
 
 
-def _fields(pointer: str, schema: Any) -> Fields:
+def fields(pointer: str, schema: Any) -> Fields:
+    """What one schema says of members."""
     named = {name: f"{pointer}/properties/{escaped(name)}" for name in schema.get("properties", ())}
     return Fields(named, f"{pointer}/additionalProperties" if "additionalProperties" in schema else None)
 
 
-def _items(pointer: str, schema: Any) -> Items:
-    keyword, rest = ("items", "additionalItems") if isinstance(schema.get("items"), list) else ("prefixItems", "items")
+def items(pointer: str, schema: Any) -> Items:
+    """What one schema says of items, in the words of either draft."""
+    keyword, rest = (
+        ("items", "additionalItems") if isinstance(schema.get("items"), list) else ("prefixItems", "items")
+    )
     first = tuple(f"{pointer}/{keyword}/{number}" for number in range(len(schema.get(keyword, ()))))
     return Items(first, f"{pointer}/{rest}" if rest in schema else None)
 
 
-def _range(schemas: list[Any], least: str, most: str) -> tuple[int, int | None]:
+def amount(schemas: list[Any], least: str, most: str) -> tuple[int, int | None]:
+    """The narrowest range that two keywords give together."""
     low = max((int(schema[least]) for schema in schemas if least in schema), default=0)
     highs = [int(schema[most]) for schema in schemas if most in schema]
     return low, min(highs) if highs else None
 
 
-def _bounds(schemas: list[tuple[str, Any]], types: tuple[str, ...]) -> Bounds:
+def bounds(schemas: list[tuple[str, Any]], types: tuple[str, ...]) -> Bounds:
+    """The narrowest bounds of all. Raises BadSchema for a multiple that cannot be held."""
     found = Bounds()
     for pointer, schema in schemas:
         for keyword, excluded in (("minimum", False), ("exclusiveMinimum", True)):
@@ -426,7 +191,8 @@ def _bounds(schemas: list[tuple[str, Any]], types: tuple[str, ...]) -> Bounds:
     return found
 
 
-def _is_one_of(value: Any, types: tuple[str, ...]) -> bool:
+def is_one_of(value: Any, types: tuple[str, ...]) -> bool:
+    """Whether a value is of one of these kinds; 1.0 is an integer."""
     match value:
         case bool():
             return "boolean" in types
@@ -442,10 +208,12 @@ def _is_one_of(value: Any, types: tuple[str, ...]) -> bool:
             return "number" in types or ("integer" in types and value == int(value))
 
 
-def _counted(count: int, allowed: tuple[int, int | None]) -> bool:
+def is_counted(count: int, allowed: tuple[int, int | None]) -> bool:
+    """Whether a count is in a range."""
     return allowed[0] <= count and (allowed[1] is None or count <= allowed[1])
 
 
-def _overlap(left: tuple[int, int | None], right: tuple[int, int | None]) -> bool:
+def overlap(left: tuple[int, int | None], right: tuple[int, int | None]) -> bool:
+    """Whether two ranges have a count in common."""
     least = max(left[0], right[0])
     return all(most is None or least <= most for most in (left[1], right[1]))

@@ -88,7 +88,7 @@ def number(bounds: Bounds) -> Part:
     places = max(_DIGITS - size, 0)
     with localcontext() as context:
         context.prec = 4 * _LONGEST
-        far = Decimal(10) ** max(_DIGITS - places, size + 1)
+        far = Decimal(10) ** max(_DIGITS, size + 1)
         least, most = _scaled(bounds, places, int(far * 10**places) - 1)
     low = _decimals(max(least, 0), most, places) if most >= 0 else NEVER
     high = _decimals(max(-most, 0), -least, places) if least < 0 else NEVER
@@ -171,7 +171,7 @@ def _digits(low: str, high: str) -> Part:
     if low[1:].strip("0"):
         options.append(seq(Text(first), _digits(low[1:], "9" * rest)))
         start += 1
-    top = EMPTY
+    top: Part = EMPTY
     if high[1:].strip("9"):
         top = seq(Text(last), _digits("0" * rest, high[1:]))
         end -= 1

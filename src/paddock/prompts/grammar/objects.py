@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from paddock.errors import BadSchema
-from paddock.prompts.grammar.gbnf import EMPTY, NEVER, Part, Text, either, optional, repeat, seq
+from paddock.prompts.grammar.gbnf import EMPTY, NEVER, Part, either, optional, repeat, seq
+from paddock.prompts.grammar.strings import COMMA
 
-_SEPARATOR = Text(", ")
 _MOST_STATES = 10_000
 
 
@@ -53,7 +53,7 @@ class Writing:
 
     def _uncounted(self, members: Sequence[Member], other: Part) -> Part:
         first = next((place for place, member in enumerate(members) if member.required), len(members))
-        after = repeat(seq(_SEPARATOR, other), 0, None)
+        after = repeat(seq(COMMA, other), 0, None)
         for member in reversed(members[first + 1 :]):
             after = seq(_following(member), after)
         if first < len(members):
@@ -78,7 +78,7 @@ class Writing:
         for member in reversed(members):
             now: list[Part] = []
             for written in range(cap + 1):
-                before = _SEPARATOR if written else EMPTY
+                before = COMMA if written else EMPTY
                 full = most is not None and written >= most
                 there = NEVER if full else seq(before, member.part, follows[min(written + 1, cap)])
                 found = there if member.required else either(there, follows[written])
@@ -92,7 +92,7 @@ class Writing:
         if other == NEVER or (most is not None and written >= most):
             return NEVER if missing else EMPTY
         more = None if most is None else most - written
-        following = seq(_SEPARATOR, other)
+        following = seq(COMMA, other)
         if missing > 1:
             return NEVER
         if written:
@@ -102,5 +102,5 @@ class Writing:
 
 
 def _following(member: Member) -> Part:
-    part = seq(_SEPARATOR, member.part)
+    part = seq(COMMA, member.part)
     return part if member.required else optional(part)

@@ -129,16 +129,18 @@ class _Reader:
 
     def _item(self, found: list[list[_Item]]) -> None:
         start = self._at
-        inner = self._group() if self._take("(") else [[self._atom()]]
-        whole = self._at == len(self._text) and len(found) == 1 and not found[0]
-        if len(inner) > 1 or any(isinstance(item, _Anchor) for branch in inner for item in branch):
-            if whole and start == 0:  # (^a|b$) is ^a|b$
-                found[:] = inner
-                return
-            if any(isinstance(item, _Anchor) for branch in inner for item in branch):
-                raise BadPattern("an anchor inside a group cannot be held by a grammar")
-        parts = either(*(seq(*(i for i in branch if not isinstance(i, _Anchor))) for branch in inner))
-        found[-1].append(self._quantified(parts))
+        if not self._take("("):
+            found[-1].append(self._quantified(self._atom()))
+            return
+        inner = self._group()
+        anchored = any(isinstance(item, _Anchor) for branch in inner for item in branch)
+        if anchored and (start or self._at < len(self._text)):
+            raise BadPattern("an anchor inside a group cannot be held by a grammar")
+        if anchored:  # (^a|b$) is ^a|b$
+            found[:] = inner
+            return
+        branches = (seq(*(i for i in branch if not isinstance(i, _Anchor))) for branch in inner)
+        found[-1].append(self._quantified(either(*branches)))
 
     def _group(self) -> list[list[_Item]]:
         self._depth += 1

@@ -62,7 +62,9 @@ class _Reader:
                 raise self._error('"::=" is expected')
             self._space(lines=True)
             found[name] = self._alternatives(nested=False)
-            if self._at < len(self._text) and not (self._take("\r\n") or self._take("\n") or self._take("\r")):
+            if self._at < len(self._text) and not (
+                self._take("\r\n") or self._take("\n") or self._take("\r")
+            ):
                 raise self._error("the end of the line is expected")
             self._space(lines=True)
         return found

@@ -93,6 +93,8 @@ _SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "exclusiveMaximum": (_number, "must be a number"),
     "multipleOf": (lambda value: _number(value) and value > 0, "must be a number above zero"),
 }
+#: Keywords that let other schemas apply to the same value.
+APPLICATORS = frozenset(("$ref", "allOf", "anyOf", "oneOf"))
 _NOT_HELD = (
     "not", "if", "then", "else", "contains", "minContains", "maxContains", "dependentRequired",
     "dependentSchemas", "dependencies", "patternProperties", "unevaluatedProperties", "unevaluatedItems",
@@ -197,7 +199,9 @@ class Document:
                     path.pop(pointer)
                     done.add(pointer)
                 elif pointer in path:
-                    raise BadSchema(pointer, "$ref", "it leads back to itself without an object or array between")
+                    raise BadSchema(
+                        pointer, "$ref", "it leads back to itself without an object or array between"
+                    )
                 elif pointer not in done:
                     path[pointer] = None
                     todo.append((pointer, True))
@@ -212,7 +216,7 @@ def escaped(name: str) -> str:
 
 def is_keyword(name: str) -> bool:
     """Whether a member of a schema says something about values."""
-    return name in _KEYWORDS
+    return name in _KEYWORDS and name not in ("$defs", "definitions")
 
 
 def number(value: Any) -> Decimal:

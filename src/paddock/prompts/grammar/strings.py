@@ -1,9 +1,15 @@
-"""Strings of JSON: how their characters are written, and strings under patterns, formats and lengths."""
+"""How JSON is spelt here: what stands between values, constants, and strings under patterns and lengths.
+
+Everything is on one line, with one space or none behind a comma and a colon. Models were trained on both
+forms and lose their thread when held to the other one; more room than that is room to drown in, and some
+models, once they may write white space, write nothing else.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from paddock.prompts.grammar import automata
 from paddock.prompts.grammar.automata import Machine, TooManyStates
@@ -20,6 +26,8 @@ from paddock.prompts.grammar.gbnf import (
     chars,
     common,
     either,
+    one_of,
+    optional,
     repeat,
     seq,
 )
@@ -29,9 +37,14 @@ PLAIN: tuple[Range, ...] = ((0x20, 0x21), (0x23, 0x5B), (0x5D, 0xD7FF), (0xE000,
 _HEX: tuple[Range, ...] = ((0x30, 0x39), (0x41, 0x46), (0x61, 0x66))
 QUOTE = Text('"')
 
-#: One character of a string, and a whole string, as rules that every grammar may use. Escapes by number
-#: name no halves of surrogate pairs: one alone would be no character.
-STRING_RULES: dict[str, Part] = {
+GAP = Ref("gap")
+COMMA = seq(Text(","), GAP)
+COLON = seq(Text(":"), GAP)
+
+#: Rules that every grammar may use: what may be between values, one character of a string, a whole string.
+#: Escapes by number name no halves of surrogate pairs: one alone would be no character.
+SHARED_RULES: dict[str, Part] = {
+    "gap": optional(Text(" ")),
     "char": either(
         chars(PLAIN),
         seq(
@@ -72,6 +85,31 @@ def spelt(ranges: Iterable[Range]) -> Part:
     numbered = (seq(Text(begun), chars(last)) for begun, last in by_number.items())
     escapes = either(chars(short), *numbered)
     return either(chars(common(ranges, PLAIN)), seq(Text("\\"), escapes))
+
+
+def constant(value: Any) -> Part:
+    """One value."""
+    match value:
+        case list():
+            found = [part for each in value for part in (COMMA, constant(each))]
+            return seq(Text("["), *found[1:], Text("]"))
+        case dict():
+            found = [
+                part
+                for name, each in value.items()
+                for part in (COMMA, seq(Text(quoted(name)), COLON, constant(each)))
+            ]
+            return seq(Text("{"), *found[1:], Text("}"))
+    return Text(json.dumps(value, ensure_ascii=False))
+
+
+def constants(values: Iterable[Any]) -> Part:
+    """One of these values."""
+    parts = [constant(value) for value in values]
+    texts = [part.text for part in parts if isinstance(part, Text)]
+    return either(
+        *((one_of(texts),) if texts else ()), *(part for part in parts if not isinstance(part, Text))
+    )
 
 
 _EVERY = chars(((0, 0xD7FF), (0xE000, 0x10FFFF)))

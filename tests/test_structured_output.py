@@ -1,0 +1,196 @@
+"""Structured answers over HTTP: what engines write under a grammar, on the engine in the box and another."""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import ollama
+import pytest
+from hypothesis import HealthCheck, given, settings
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
+
+from calls import Answer, post
+from conftest import RunningServer, serving
+from paddock.errors import BadSchema
+from paddock.prompts.grammar import of_schema
+from schemas import SUCH_AS_SENT, made
+
+SUM = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
+
+
+def ask(server: RunningServer, question: str = "What is the capital of France?", **body: Any) -> Answer:
+    messages = [{"role": "user", "content": question}]
+    return post(server.url, "/api/chat", **{"model": "tiny", "messages": messages, "stream": False} | body)
+
+
+# ── format ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+def test_json_mode_writes_an_object(server: RunningServer, path: str) -> None:
+    question = "Answer in JSON: what is the capital of France?"
+    asked = (
+        {"messages": [{"role": "user", "content": question}]} if path == "/api/chat" else {"prompt": question}
+    )
+    answer = post(server.url, path, model="tiny", format="json", think=False, **asked)
+    assert answer.lines[-1]["done_reason"] == "stop"
+    assert json.loads(answer.text)["capital"] == "Paris"
+
+
+def test_a_schema_decides_what_is_written(server: RunningServer) -> None:
+    schema = {"type": "string", "enum": ["Berlin", "Paris", "Rome"]}
+    for stream in (True, False):
+        assert json.loads(ask(server, format=schema, think=False, stream=stream).text) in schema["enum"]
+
+
+@pytest.mark.parametrize("unset", [None, ""])
+def test_null_and_nothing_are_unset(server: RunningServer, unset: Any) -> None:
+    assert "The capital of France is Paris" in ask(server, format=unset, grammar=None, think=False).text
+
+
+@pytest.mark.parametrize("think", [True, None])
+def test_a_thought_comes_first_where_the_model_thinks(server: RunningServer, think: Any) -> None:
+    message = ask(server, "What is 27 plus 48?", format=SUM, think=think).json["message"]
+    assert "Together: 75" in message["thinking"]
+    assert list(json.loads(message["content"])) == ["sum"]
+    message = ask(server, "What is 27 plus 48?", format=SUM, think=False).json["message"]
+    assert "thinking" not in message
+    assert list(json.loads(message["content"])) == ["sum"]
+
+
+def test_an_answer_that_was_cut_off_is_no_error(server: RunningServer) -> None:
+    answer = ask(server, format="json", options={"num_predict": 4}, think=False)
+    assert (answer.status, answer.json["done_reason"]) == (200, "length")
+    assert answer.text.startswith("{")
+
+
+@pytest.mark.parametrize(
+    ("sent", "quoted"), [("xml", r'"\"xml\""'), (["json"], r'"[\"json\"]"'), (True, '"true"'), (7, '"7"')]
+)
+def test_what_is_no_format_is_refused_in_ollamas_words(server: RunningServer, sent: Any, quoted: str) -> None:
+    answer = ask(server, format=sent)
+    error = f'invalid format: {quoted}; expected "json" or a valid JSON Schema object'
+    assert (answer.status, answer.json) == (500, {"error": error})
+
+
+def test_a_schema_that_cannot_be_held_is_refused_before_a_model_is_loaded(server: RunningServer) -> None:
+    schema = {"type": "object", "properties": {"tags": {"type": "array", "contains": {}}}}
+    for path in ("/api/chat", "/api/generate"):
+        answer = post(server.url, path, model="tiny", prompt="x", messages=[], format=schema)
+        assert answer.status == 400
+        assert answer.json["error"].startswith('invalid format: "contains" at #/properties/tags: ')
+
+
+def test_the_ollama_package_reads_its_classes_back(server: RunningServer) -> None:
+    class City(BaseModel):
+        name: str
+        country: str | None = None
+        inhabitants: int
+
+    with ollama.Client(host=server.url) as client:
+        question = [{"role": "user", "content": "Tell me about Paris."}]
+        options = {"num_predict": 200, "temperature": 0}
+        answer = client.chat("tiny", question, format=City.model_json_schema(), options=options, think=False)
+    if answer.done_reason == "stop":
+        City.model_validate_json(answer.message.content or "")
+    assert (answer.message.content or "").startswith('{"name":')
+
+
+# ── grammar ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_grammar_of_the_clients_own(server: RunningServer) -> None:
+    grammar = 'root ::= "Berlin" | "It is " city "."\ncity ::= [A-Z] [a-z]{2,8}'
+    assert ask(server, grammar=grammar, think=False).text.removeprefix("It is ").strip(".").isalpha()
+    thought = ask(server, "What is 27 plus 48?", grammar='root ::= [0-9 +=]+ "."', think=True).json["message"]
+    assert "Together: 75" in thought["thinking"]
+    assert thought["content"] == "27 + 48 = 75."
+
+
+def test_a_bad_grammar_is_refused_and_the_engine_lives_on(server: RunningServer) -> None:
+    ask(server, options={"num_predict": 1})
+    engines = server.engines()
+    for grammar in (
+        'root ::= "a',
+        "root ::= other",
+        'root ::= root "a"',
+        "root ::= [\\uD800]",
+        "%llguidance {}",
+    ):
+        answer = ask(server, grammar=grammar)
+        assert answer.status == 400
+        assert answer.json["error"].startswith("invalid grammar: ")
+    assert ask(server, grammar='root ::= "a"', format="json").status == 400
+    assert ask(server, grammar="root ::= [a-z]{3000}", options={"num_predict": 2}).status == 200
+    assert server.engines() == engines
+
+
+# ── engines ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@functools.cache
+def hundred() -> list[Any]:
+    """The same hundred schemas in every run: those that are sent, and such as hypothesis makes."""
+    found: dict[str, Any] = {json.dumps(schema): schema for schema in SUCH_AS_SENT}
+
+    @settings(max_examples=300, database=None, derandomize=True, deadline=None,
+              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @given(made)
+    def collect(one: Any) -> None:
+        if len(found) < 100 and "enum" not in one[0] and "const" not in one[0]:
+            try:
+                of_schema(one[0])
+            except BadSchema:
+                return
+            found.setdefault(json.dumps(one[0]), one[0])
+
+    collect()
+    assert len(found) == 100
+    return list(found.values())
+
+
+def require_valid_answers(server: RunningServer) -> None:
+    """Every answer at temperature 1 that ended by itself satisfies its schema."""
+    schemas = hundred()
+
+    def answered(number: int) -> Answer:
+        options = {"temperature": 1, "seed": number, "num_predict": 60}
+        return ask(server, "Answer in JSON.", format=schemas[number], think=False, options=options)
+
+    with ThreadPoolExecutor(4) as several:
+        answers = list(several.map(answered, range(len(schemas))))
+    ended = 0
+    for schema, answer in zip(schemas, answers, strict=True):
+        assert answer.status == 200, answer.text
+        if answer.json["done_reason"] == "stop":
+            ended += 1
+            judge = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+            judge.validate(json.loads(answer.text))
+    assert ended >= 60
+
+
+def test_a_hundred_schemas_on_the_engine_in_the_box(server: RunningServer) -> None:
+    require_valid_answers(server)
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A server on a llama-server of the user's."""
+    home = tmp_path_factory.mktemp("home")
+    program = home / "llama-server"
+    script = Path(__file__).parent / "llama_server.py"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" "{script}" "$@"\n')
+    program.chmod(0o755)
+    with serving(home, {"PADDOCK_LLAMA_SERVER": str(program)}) as running:
+        yield running
+
+
+def test_a_hundred_schemas_on_another_engine(other: RunningServer) -> None:
+    require_valid_answers(other)
