@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
+import re
+import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from calls import Answer, post
+from calls import Answer, call, post
 from conftest import RunningServer, serving
 from paddock.errors import BadSchema
-from paddock.prompts.grammar import of_schema
+from paddock.prompts.grammar import formats, of_schema, schema
 from schemas import SUCH_AS_SENT, made
 
 SUM = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
@@ -45,9 +47,9 @@ def test_json_mode_writes_an_object(server: RunningServer, path: str) -> None:
 
 
 def test_a_schema_decides_what_is_written(server: RunningServer) -> None:
-    schema = {"type": "string", "enum": ["Berlin", "Paris", "Rome"]}
+    cities = {"type": "string", "enum": ["Berlin", "Paris", "Rome"]}
     for stream in (True, False):
-        assert json.loads(ask(server, format=schema, think=False, stream=stream).text) in schema["enum"]
+        assert json.loads(ask(server, format=cities, think=False, stream=stream).text) in cities["enum"]
 
 
 @pytest.mark.parametrize("unset", [None, ""])
@@ -81,9 +83,9 @@ def test_what_is_no_format_is_refused_in_ollamas_words(server: RunningServer, se
 
 
 def test_a_schema_that_cannot_be_held_is_refused_before_a_model_is_loaded(server: RunningServer) -> None:
-    schema = {"type": "object", "properties": {"tags": {"type": "array", "contains": {}}}}
+    asked = {"type": "object", "properties": {"tags": {"type": "array", "contains": {}}}}
     for path in ("/api/chat", "/api/generate"):
-        answer = post(server.url, path, model="tiny", prompt="x", messages=[], format=schema)
+        answer = post(server.url, path, model="tiny", prompt="x", messages=[], format=asked)
         assert answer.status == 400
         assert answer.json["error"].startswith('invalid format: "contains" at #/properties/tags: ')
 
@@ -138,7 +140,7 @@ def test_a_bad_grammar_is_refused_and_the_engine_lives_on(server: RunningServer)
 @functools.cache
 def hundred() -> list[Any]:
     """The same hundred schemas in every run: those that are sent, and such as hypothesis makes."""
-    found: dict[str, Any] = {json.dumps(schema): schema for schema in SUCH_AS_SENT}
+    found: dict[str, Any] = {json.dumps(each): each for each in SUCH_AS_SENT}
 
     @settings(max_examples=300, database=None, derandomize=True, deadline=None,
               suppress_health_check=list(HealthCheck))  # fmt: skip
@@ -167,11 +169,11 @@ def require_valid_answers(server: RunningServer) -> None:
     with ThreadPoolExecutor(4) as several:
         answers = list(several.map(answered, range(len(schemas))))
     ended = 0
-    for schema, answer in zip(schemas, answers, strict=True):
+    for each, answer in zip(schemas, answers, strict=True):
         assert answer.status == 200, answer.text
         if answer.json["done_reason"] == "stop":
             ended += 1
-            judge = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+            judge = Draft202012Validator(each, format_checker=Draft202012Validator.FORMAT_CHECKER)
             judge.validate(json.loads(answer.text))
     assert ended >= 60
 
@@ -194,3 +196,46 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 
 def test_a_hundred_schemas_on_another_engine(other: RunningServer) -> None:
     require_valid_answers(other)
+
+
+# ── the page about it ─────────────────────────────────────────────────────────────────────────────
+
+PAGE = (Path(__file__).parent.parent / "docs/structured-output.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", PAGE, re.M | re.S)
+
+
+def test_the_calls_on_the_page_answer_as_it_says(server: RunningServer) -> None:
+    asked = [
+        re.match(r"curl http://127\.0\.0\.1:11434(\S+) -d '(.*)'\s*$", each, re.S) for each in blocks("sh")
+    ]
+    answers = [call(server.url, "POST", found[1], json.loads(found[2])) for found in asked if found]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert f"`content` is `{answers[0].text}`" in PAGE
+    assert re.fullmatch(r"\d+ \+ \d+ = \d\d", answers[1].text)
+
+
+def test_the_programs_on_the_page_print_what_it_says(server: RunningServer) -> None:
+    for program, printed in zip(blocks("python"), ["True", blocks("text")[0].strip()], strict=True):
+        ended = subprocess.run(
+            [sys.executable, "-c", program],
+            env=server.env,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (ended.stderr, ended.stdout.strip()) == ("", printed)
+
+
+def test_the_refusal_on_the_page_is_ours(server: RunningServer) -> None:
+    answer = ask(server, format={"type": "object", "properties": {"age": {"not": {}}}})
+    assert answer.json == json.loads(blocks("json")[0])
+
+
+def test_every_keyword_is_on_the_page() -> None:
+    for keyword in (*schema.SHAPES, *formats.EXPRESSIONS):
+        base = re.sub(r"^(idn-|iri)|uuid\d|-reference|ipvanyaddress", "", keyword)
+        assert not base or f"`{base}`" in PAGE, keyword

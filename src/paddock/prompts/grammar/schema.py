@@ -61,7 +61,7 @@ def _text(value: Any) -> bool:
 
 
 #: What each keyword must be, and how that is said.
-_SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
+SHAPES: dict[str, tuple[Callable[[Any], bool], str]] = {
     "type": (_type, f"must be one of {', '.join(TYPES)}, or a list of them"),
     "properties": (_named_schemas, "must be an object of schemas"),
     "required": (_names, "must be a list of names"),
@@ -107,7 +107,7 @@ _ANNOTATIONS = frozenset((
     "contentMediaType", "contentSchema", "discriminator", "nullable", "xml", "externalDocs", "strict", "name",
     "id", "propertyOrdering", "markdownDescription", "enumNames", "errorMessage", "order", "items_type",
 ))  # fmt: skip
-_KEYWORDS = dict.fromkeys((*_SHAPES, *_NOT_HELD))
+_KEYWORDS = dict.fromkeys((*SHAPES, *_NOT_HELD))
 
 
 class Document:
@@ -232,8 +232,8 @@ def _check(pointer: str, found: Schema) -> None:
     if isinstance(found, bool):
         return
     for keyword, value in found.items():
-        if keyword in _SHAPES:
-            fits, sentence = _SHAPES[keyword]
+        if keyword in SHAPES:
+            fits, sentence = SHAPES[keyword]
             if not fits(value):
                 raise BadSchema(pointer, keyword, sentence)
         elif keyword in _NOT_HELD:
