@@ -77,8 +77,7 @@ class _Conversion:
             self._rules[name] = either(
                 *(self._branch(facts, name, node) for facts in self._reader.ways(node))
             )
-            if len(self._rules) > _MOST_RULES:
-                raise BadSchema(node[0] if node else "#", "", "the schema is too large for a grammar")
+            self._require_few_rules(node[0] if node else "#")
         rules = pruned(self._rules)
         if rules[ROOT] == NEVER:
             where = self._contradictions[0] if self._contradictions else "#"
@@ -91,6 +90,10 @@ class _Conversion:
         if len(found.text) > LONGEST:
             raise BadSchema("#", "", f"its grammar is longer than {LONGEST} characters")
         return found
+
+    def _require_few_rules(self, place: str) -> None:
+        if len(self._rules) > _MOST_RULES:
+            raise BadSchema(place, "", "the schema is too large for a grammar")
 
     # ── values ────────────────────────────────────────────────────────────────────────────────────
 
@@ -165,7 +168,7 @@ class _Conversion:
 
     def _constants(self, facts: Facts) -> Part:
         """The values of `enum` and `const` that satisfy everything else too."""
-        values = [value for value in facts.values or () if self._reader.holds(facts, value)]
+        values = [value for value in (facts.values or {}).values() if self._reader.holds(facts, value)]
         if len(values) > _MOST_VALUES:
             raise BadSchema(
                 facts.place, "enum", f"more than {_MOST_VALUES} values are too many for a grammar"
@@ -183,6 +186,7 @@ class _Conversion:
             base = self._name(name)
         part, rules = strings.of_expressions(facts.expressions, least, most, base)
         self._rules |= rules
+        self._require_few_rules(facts.place)
         self._taken |= rules.keys()
         return part
 
@@ -216,7 +220,9 @@ class _Conversion:
         ways = self._reader.ways(facts.names)
         if not facts.names or any(each.values is None for each in ways):
             return None
-        names = (name for each in ways for name in each.values or () if self._reader.holds(each, name))
+        names = (
+            name for each in ways for name in (each.values or {}).values() if self._reader.holds(each, name)
+        )
         return list(dict.fromkeys(name for name in names if isinstance(name, str)))
 
     def _other_name(self, facts: Facts) -> Part:
@@ -298,7 +304,7 @@ class _Conversion:
         found: dict[str, Part] = {}
         for each in ways:
             simple = [v for kind, vs in _LISTED.items() if kind in each.written for v in vs]
-            for value in simple if each.values is None else each.values:
+            for value in simple if each.values is None else each.values.values():
                 if self._reader.holds(each, value):
                     found.setdefault(same(value), strings.constant(value))
         members = [Member(part, False) for part in found.values()]

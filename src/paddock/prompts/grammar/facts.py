@@ -54,7 +54,7 @@ class Facts:
     way: Node
     types: tuple[str, ...]
     written: tuple[str, ...]
-    values: tuple[Any, ...] | None
+    values: dict[str, Any] | None  # by the text that is the same for equal ones
     fields: tuple[Fields, ...]
     required: tuple[str, ...]
     names: Node
@@ -136,18 +136,16 @@ def written_types(types: tuple[str, ...], schemas: list[Any]) -> tuple[str, ...]
     return tuple(kind for kind in types if kind in implied) if implied else types
 
 
-def values_of(schemas: list[Any]) -> tuple[Any, ...] | None:
-    """The values that every `enum` and `const` lists; None without any."""
-    found: tuple[Any, ...] | None = None
+def values_of(schemas: list[Any]) -> dict[str, Any] | None:
+    """The values that every `enum` and `const` lists, by the text that is `same` for equal ones; None
+    without any."""
+    found: dict[str, Any] | None = None
     for schema in schemas:
         for values in (schema.get("enum"), [schema["const"]] if "const" in schema else None):
             if values is None:
                 continue
             by_text = {same(value): value for value in values}
-            if found is None:
-                found = tuple(by_text.values())
-            else:
-                found = tuple(value for value in found if same(value) in by_text)
+            found = by_text if found is None else {key: v for key, v in found.items() if key in by_text}
     return found
 
 

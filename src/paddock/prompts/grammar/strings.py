@@ -139,11 +139,6 @@ def of_expressions(
     return seq(QUOTE, part, QUOTE), rules
 
 
-def matches(expression: Part, text: str) -> bool:
-    """Whether an expression holds the whole of a text. Raises TooManyStates."""
-    return Machine(expression).matches(text)
-
-
 def _lengths(part: Part) -> tuple[int, int | None]:
     """The fewest and the most characters of an expression."""
     match part:

@@ -13,7 +13,7 @@ from typing import Any
 
 from paddock.errors import BadSchema
 from paddock.prompts.grammar import formats
-from paddock.prompts.grammar.automata import TooManyStates
+from paddock.prompts.grammar.automata import Machine, TooManyStates
 from paddock.prompts.grammar.facts import (
     Facts,
     Node,
@@ -32,7 +32,6 @@ from paddock.prompts.grammar.facts import (
 from paddock.prompts.grammar.gbnf import Part
 from paddock.prompts.grammar.patterns import BadPattern, pattern
 from paddock.prompts.grammar.schema import APPLICATORS, Document, is_keyword, number
-from paddock.prompts.grammar.strings import matches
 
 #: Steps that reading one schema may take; far beyond what people write, and below a second.
 _MOST_STEPS = 40_000
@@ -50,6 +49,7 @@ class Reader:
         self._ways: dict[Node, tuple[Facts, ...]] = {}
         self._under_way: set[Node] = set()
         self._expressions: dict[str, Part] = {}
+        self._machines: dict[Part, Machine] = {}
 
     def ways(self, node: Node) -> tuple[Facts, ...]:
         """Every way to satisfy a conjunction; none where it is a contradiction."""
@@ -189,7 +189,7 @@ class Reader:
         self._spend(facts.place)
         if not is_one_of(value, facts.types):
             return False
-        if facts.values is not None and same(value) not in map(same, facts.values):
+        if facts.values is not None and same(value) not in facts.values:
             return False
         match value:
             case str():
@@ -223,17 +223,26 @@ class Reader:
         if lenient and (facts.formatted or not text.isascii()):
             return True
         try:
-            return all(matches(expression, text) for expression in facts.expressions)
+            return all(self._machine(each).matches(text) for each in facts.expressions)
         except TooManyStates:
             raise BadSchema(facts.place, "pattern", "it is too large for a grammar") from None
+
+    def _machine(self, expression: Part) -> Machine:
+        if expression not in self._machines:
+            self._machines[expression] = Machine(expression)
+        return self._machines[expression]
 
     def _apart(self, left: Facts, right: Facts, depth: int) -> bool:
         """Whether it is sure that nothing written for `left` satisfies `right`."""
         self._spend(left.place)
         if left.values is not None:
-            return not any(self.holds(right, v, True) for v in left.values if self.holds(left, v, True))
+            return not any(
+                self.holds(right, v, True) for v in left.values.values() if self.holds(left, v, True)
+            )
         if right.values is not None:
-            return not any(self.holds(left, v, True) for v in right.values if self.holds(right, v, True))
+            return not any(
+                self.holds(left, v, True) for v in right.values.values() if self.holds(right, v, True)
+            )
         for kind in left.written:
             if kind not in right.types and not ({kind, *right.types} >= {"number", "integer"}):
                 continue
