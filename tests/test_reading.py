@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from paddock.api.wire import native as wire
 from paddock.api.wire.reading import read
-from paddock.errors import BadField, BadRequest, Unsupported
+from paddock.errors import BadField, BadFormat, BadRequest, Unsupported
 from paddock.messages import ChatRequest, GenerateRequest, Message, ToolCall
 
 
@@ -304,20 +304,24 @@ def test_a_raw_prompt_does_not_mind_empty_fields(empty: dict[str, Any]) -> None:
     assert generate(model="m", raw=True, **empty).raw
 
 
+@pytest.mark.parametrize("form", ["json", {"type": "object"}, {}])
+def test_formats_are_taken_as_they_are_sent(form: Any) -> None:
+    assert chat(model="m", format=form).format == form
+    assert generate(model="m", format=form).format == form
+
+
+def test_a_grammar_is_taken_as_it_is_sent() -> None:
+    assert chat(model="m", grammar='root ::= "a"').grammar == 'root ::= "a"'
+
+
 @pytest.mark.parametrize(
-    ("body", "start", "ability"),
-    [
-        ({"format": "json"}, "format: ", "format"),
-        ({"format": {"type": "object"}}, "format: ", "format"),
-    ],
+    ("form", "quoted"), [("xml", '"\\"xml\\""'), ([1], '"[1]"'), (True, '"true"'), (0, '"0"')]
 )
-def test_what_this_version_cannot_do_in_a_chat_is_refused(
-    body: dict[str, Any], start: str, ability: str
-) -> None:
-    with pytest.raises(Unsupported) as caught:
-        chat(model="m", **body)
-    assert str(caught.value).startswith(start)
-    assert (caught.value.ability, caught.value.status) == (ability, 400)
+def test_what_is_no_format_is_quoted(form: Any, quoted: str) -> None:
+    with pytest.raises(BadFormat) as caught:
+        chat(model="m", format=form)
+    assert str(caught.value) == f'invalid format: {quoted}; expected "json" or a valid JSON Schema object'
+    assert caught.value.status == 500
 
 
 def test_tools_are_taken_as_they_are_sent() -> None:
@@ -330,7 +334,6 @@ def test_tools_are_taken_as_they_are_sent() -> None:
     ("body", "start", "ability"),
     [
         ({"template": "{{ .Prompt }}"}, "template: ", "template"),
-        ({"format": "json"}, "format: ", "format"),
     ],
 )
 def test_what_this_version_cannot_do_in_a_completion_is_refused(
