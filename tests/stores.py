@@ -122,7 +122,12 @@ def add_speaking(root: Path, name: str, template: str) -> None:
 
 
 def add_seeing(
-    root: Path, name: str, *layers: tuple[str, str], sees: bool = True, hears: bool = False
+    root: Path,
+    name: str,
+    *layers: tuple[str, str],
+    sees: bool = True,
+    hears: bool = False,
+    config: dict[str, object] | None = None,
 ) -> None:
     """Puts a model into the store at `root`: the one in the box, with a projector beside it."""
     from projectors import write_projector
@@ -131,6 +136,7 @@ def add_seeing(
     assert box.weights is not None
     width = gguf.read(box.weights).embedding_length
     root.mkdir(parents=True, exist_ok=True)
-    projector = write_projector(root / "projector.gguf", width, sees=sees, hears=hears)
-    Shelf(root).add(name, ("model", box.weights.read_bytes()), ("projector", projector.read_bytes()), *layers)
-    projector.unlink()
+    file = write_projector(root / "projector.gguf", width, sees=sees, hears=hears)
+    weights = box.weights.read_bytes()
+    Shelf(root).add(name, ("model", weights), ("projector", file.read_bytes()), *layers, config=config)
+    file.unlink()

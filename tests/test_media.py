@@ -24,10 +24,13 @@ from paddock.engines.dialect import Completion, Mixed
 from paddock.engines.installed import bundled
 from paddock.engines.launch import Plan
 from paddock.engines.launcher import Engine, Launcher, private_directory
-from paddock.errors import InvalidMedia
+from paddock.engines.scales import Scales
+from paddock.errors import EngineError, EngineRefused, InvalidMedia, Unsupported
 from paddock.formats import media
+from paddock.messages import Message
 from paddock.names import ModelName
 from paddock.options import Sampling
+from paddock.service import attachments
 from paddock.store.models import ModelStore
 from projectors import LEAST, MOST, PATCH
 from samples import BLUE, RED, base64_of, picture, png, recording, silence
@@ -48,6 +51,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     add_seeing(root, "seeing", hears=True)
     add_seeing(root, "looking")
     add_seeing(root, "shown", ("messages", json.dumps([*STORED, {"role": "assistant", "content": "Hi."}])))
+    add_seeing(root, "claiming", config={"capabilities": ["vision"]}, sees=False, hears=True)
     add_seeing(root, "spoilt", ("messages", json.dumps([{"role": "user", "images": ["aGk="]}])))
     # With a projector it becomes 2048: a picture would seldom fit in less.
     with serving(home, {"OLLAMA_CONTEXT_LENGTH": "64"}) as running:
@@ -221,9 +225,12 @@ def test_a_model_is_asked_only_for_what_it_can(server: RunningServer) -> None:
     assert error(generate(server, "x", hears, model="looking")) == (
         "registry.ollama.ai/library/looking:latest does not support audio"
     )
+    assert error(generate(server, "x", sees, model="claiming")) == (
+        "the engine found no projector for vision with this model"
+    )
     assert error(generate(server, "x", sees, suffix="y")) == "images and suffix exclude each other"
     found = {name: post(server.url, "/api/show", model=name).json for name in ("tiny", "looking", "seeing")}
-    able = {name: {"vision", "audio"} & set(each["capabilities"]) for name, each in found.items()}
+    able = {name: {"vision", "audio"} & {*each["capabilities"]} for name, each in found.items()}
     assert able == {"tiny": set(), "looking": {"vision"}, "seeing": {"vision", "audio"}}
     assert found["looking"]["projector_info"]["clip.vision.projector_type"] == "phi4"
     assert found["looking"]["projector_info"]["general.parameter_count"] > 1000
@@ -282,7 +289,7 @@ def test_who_leaves_while_a_recording_is_read_harms_nobody(server: RunningServer
     assert "Paris" in answer.json["message"]["content"]
 
 
-# ── the runner beneath ────────────────────────────────────────────────────────────────────────────
+# ── the parts beneath ────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(scope="module")
@@ -321,6 +328,39 @@ async def test_a_medium_weighs_what_it_takes(engine: Engine) -> None:
 async def test_what_the_engine_cannot_decode_is_found_while_it_is_weighed(engine: Engine) -> None:
     with pytest.raises(InvalidMedia, match="the png picture cannot be decoded"):
         await engine.runner.weigh(media.read(base64_of(png(64, 48, b"no pixels")), "x"))
+
+
+async def test_an_engine_that_cannot_count_is_called_too_old() -> None:
+    async def count(chat: bytes) -> int:
+        raise EngineRefused("File Not Found", 404)
+
+    with pytest.raises(EngineError, match="too old"):
+        await Scales(count).weigh(media.read(base64_of(picture()), "x"))
+
+
+async def test_what_was_weighed_is_remembered() -> None:
+    asked: list[bytes] = []
+
+    async def count(chat: bytes) -> int:
+        asked.append(chat)
+        return 50 if b"image_url" in chat else 10
+
+    scales = Scales(count)
+    for colour in (RED, BLUE, RED, BLUE):
+        assert await scales.weigh(media.read(base64_of(picture(colour=colour)), "x")) == 40
+    assert len(asked) == 3
+
+
+async def test_a_template_without_a_place_for_the_question_is_refused(engine: Engine) -> None:
+    seen = media.read(base64_of(picture()), "x")
+    shown = Message("user", "What is it?", media=(seen,))
+    for messages, fine in (((shown,), False), ((shown, Message("user", "And?")), True)):
+        _, attached = attachments.in_messages(messages)
+        if fine:  # what it shows of earlier turns is the template's affair
+            assert (await attachments.read("And?", attached, engine.runner)).mixed is None
+        else:
+            with pytest.raises(Unsupported, match="no place"):
+                await attachments.read("What is it?", attached, engine.runner)
 
 
 async def test_pictures_without_text_between_them_may_change_one_by_one(engine: Engine) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from paddock.errors import EngineRefused, InvalidMedia
+from paddock.errors import EngineError, EngineRefused, InvalidMedia
 from paddock.messages import Medium
 
 #: Conversations send the same pictures again with every turn.
@@ -36,7 +36,7 @@ class Scales:
         if medium.digest in self._known:
             return self._known[medium.digest]
         if self._empty is None:
-            self._empty = await self._count(_chat())
+            self._empty = await self._without()
         # A picture has megabytes, and the loop others to serve.
         body = await asyncio.to_thread(_chat, _part(medium))
         try:
@@ -50,6 +50,14 @@ class Scales:
             del self._known[next(iter(self._known))]
         self._known[medium.digest] = tokens
         return tokens
+
+    async def _without(self) -> int:
+        try:
+            return await self._count(_chat())
+        except EngineRefused as error:
+            if error.code != 404:
+                raise
+            raise EngineError("this llama-server is too old to count the tokens of pictures") from error
 
 
 def _chat(*parts: dict[str, Any]) -> bytes:

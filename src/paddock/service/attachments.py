@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from paddock.engines.dialect import Mixed
 from paddock.engines.runner import Runner
@@ -25,9 +25,11 @@ _ABILITIES = {"image": "vision", "audio": "audio"}
 
 @dataclass(frozen=True, slots=True)
 class Attachments:
-    """The media of one request, by the numbers in their tags."""
+    """The media of one request, by the numbers in their tags; the last `asked` of them belong to the question
+    itself."""
 
     media: tuple[Medium, ...] = ()
+    asked: int = 0
     secret: str = field(default_factory=lambda: secrets.token_hex(8), repr=False)
 
     def shown(self, text: str) -> str:
@@ -58,12 +60,12 @@ def in_messages(messages: Sequence[Message]) -> tuple[tuple[Message, ...], Attac
         return tuple(messages), Attachments()
     attached = Attachments()
     said, media = placing.tagged(messages, attached.secret)
-    return said, Attachments(media, attached.secret)
+    return said, replace(attached, media=media, asked=len(messages[-1].media))
 
 
 def in_raw(prompt: str, media: tuple[Medium, ...]) -> tuple[str, Attachments]:
     """A raw prompt with its media as tags."""
-    attached = Attachments(media)
+    attached = Attachments(media, len(media))
     return placing.tagged_prompt(prompt, len(media), attached.secret) if media else prompt, attached
 
 
@@ -71,10 +73,14 @@ async def read(text: str, attached: Attachments, runner: Runner, context: Sequen
     """What the engine reads for a tagged text after the tokens of `context`.
 
     Raises BadField for a medium that the engine cannot decode, Unsupported where it has no projector for
-    one, and BadRequest for a prompt that ends with a medium, which would abort the engine.
+    one or the model's template no place, and BadRequest for a prompt that ends with a medium, which would
+    abort the engine.
     """
     parts = list(placing.parts(text, attached.secret)) if attached.media else []
-    used = [attached.media[part] for part in parts if isinstance(part, int)]
+    places = [part for part in parts if isinstance(part, int)]
+    if attached.asked and max(places, default=-1) < len(attached.media) - attached.asked:
+        raise Unsupported("the template of this model has no place for what the question shows", "vision")
+    used = [attached.media[place] for place in places]
     if not used:
         tokens = await runner.tokenize(text, special=not context)
         return Read((*context, *tokens), "" if context else text)
