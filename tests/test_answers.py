@@ -349,6 +349,16 @@ def test_a_model_that_cannot_think_refuses_to_and_does_not_mind_not_to(server: R
         assert post(server.url, path, model="plain", think=False, options=options, **asked).status == 200
 
 
+def test_of_families_whose_older_files_cannot_think_one_is_told_to_pull_again(server: RunningServer) -> None:
+    add_with_template(server.store, "deepseek-r1", "{% for m in messages %}{{ m.content }}{% endfor %}")
+    answer = post(server.url, "/api/generate", model="deepseek-r1", prompt="Hi", think=True)
+    assert (answer.status, answer.json["error"]) == (
+        400,
+        '"deepseek-r1" does not support thinking. Pull the model again to get the latest version with full '
+        "thinking support",
+    )
+
+
 # ── an answer that is stuck ───────────────────────────────────────────────────────────────────────
 
 

@@ -500,6 +500,13 @@ def test_a_text_too_long_to_embed_is_cut_or_refused(server: RunningServer) -> No
     assert (refused.status, refused.json) == (400, {"error": "the input length exceeds the context length"})
     cut = post(server.url, "/api/embed", model="tiny", input=text, options=options)
     assert cut.json["prompt_eval_count"] == 128
+    dropped = int(cut.headers["x-paddock-prompt-truncated"])
+    assert dropped > 0
+    two = post(server.url, "/api/embed", model="tiny", input=[text, "short", "", text], options=options)
+    assert int(two.headers["x-paddock-prompt-truncated"]) == 2 * dropped
+    assert "x-paddock-prompt-truncated" not in post(server.url, "/api/embed", model="tiny", input="").headers
+    older = post(server.url, "/api/embeddings", model="tiny", prompt=text, options=options)
+    assert int(older.headers["x-paddock-prompt-truncated"]) == dropped
 
 
 def test_the_legacy_embedding_is_one_vector(server: RunningServer) -> None:

@@ -101,12 +101,13 @@ class EmbedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Embeddings:
-    """Unit vectors, one a text, in order."""
+    """Unit vectors, one a text, in order. `dropped` tokens of the texts had no room."""
 
     vectors: tuple[tuple[float, ...], ...]
     prompt_tokens: int
     total_ns: int
     load_ns: int
+    dropped: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from starlette.types import Message, Receive, Scope, Send
 
 from paddock.errors import BodyTooLarge, PaddockError
-from paddock.messages import Event, Rendered, Started
+from paddock.messages import Embeddings, Event, Rendered, Started
 
 log = logging.getLogger(__name__)
 
@@ -153,9 +153,9 @@ async def streamed(
     return Reply(Stream(first, events, frame), content_type, headers=headers_for(first))
 
 
-def headers_for(first: Event) -> dict[str, str]:
-    """What the first event has to say in the headers: no prompt is shortened silently."""
-    if isinstance(first, Started | Rendered) and first.dropped:
+def headers_for(first: Event | Embeddings) -> dict[str, str]:
+    """What an answer's beginning has to say in the headers: no prompt is shortened silently."""
+    if isinstance(first, Started | Rendered | Embeddings) and first.dropped:
         return {"x-paddock-prompt-truncated": str(first.dropped)}
     return {}
 

@@ -69,7 +69,7 @@ class Native:
                 load_duration=found.load_ns,
                 prompt_eval_count=found.prompt_tokens,
             )
-        return _json(answer)
+        return dataclasses.replace(_json(answer), headers=headers_for(found))
 
     async def embeddings(self, request: Request) -> Reply:
         """POST /api/embeddings, the older form with one text."""
@@ -78,7 +78,8 @@ class Native:
             raise BadRequest("model is required")
         text = wire.Embed(body.model, body.prompt, True, 0, body.keep_alive, body.options)
         found = await self._embeddings(wire.embed_request(text, request.client))
-        return _json({"embedding": found.vectors[0] if found.vectors else []})
+        answer = _json({"embedding": found.vectors[0] if found.vectors else []})
+        return dataclasses.replace(answer, headers=headers_for(found))
 
     async def _embeddings(self, asked: EmbedRequest) -> Embeddings:
         try:

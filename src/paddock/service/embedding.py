@@ -14,10 +14,10 @@ from paddock.scheduler.pool import Lease
 log = logging.getLogger(__name__)
 
 
-async def embeddable(text: str, request: EmbedRequest, lease: Lease) -> tuple[int, ...]:
-    """The tokens of a text, as many as can be embedded. Raises InputTooLong where cutting is forbidden."""
+async def embeddable(tokens: tuple[int, ...], request: EmbedRequest, lease: Lease) -> tuple[int, ...]:
+    """Of a text's tokens as many as can be embedded. Raises InputTooLong where cutting is forbidden."""
     # The engine refuses to embed nothing; a mark of the beginning stands for an empty text.
-    tokens = await lease.runner.tokenize(text) or await lease.runner.tokenize(lease.runner.abilities.bos)
+    tokens = tokens or await lease.runner.tokenize(lease.runner.abilities.bos)
     limit = lease.plan.window
     if len(tokens) <= limit:
         return tokens

@@ -50,6 +50,8 @@ log = logging.getLogger(__name__)
 
 #: An answer without a limit of its own ends after so many context windows (Ollama's figure).
 _MOST_WINDOWS = 10
+#: Of these two families there are files from before they could be told to think.
+_PULL_AGAIN = ". Pull the model again to get the latest version with full thinking support"
 
 
 class Inference:
@@ -139,13 +141,15 @@ class Inference:
         options = merge(subject.texts.parameters, request.options)
         wish = self._wish(subject, options, None, embedding=True)
         async with self._pool.lease(subject.model.name.short, wish, request.keep_alive) as lease:
-            inputs = [await embeddable(text, request, lease) for text in request.texts]
+            whole = [await lease.runner.tokenize(text) for text in request.texts]
+            inputs = [await embeddable(tokens, request, lease) for tokens in whole]
             found = await vectors(inputs, lease, request.client)
             return Embeddings(
                 vectors=tuple(cut(vector, request.dimensions) for vector in found),
                 prompt_tokens=sum(map(len, inputs)),
                 total_ns=time.monotonic_ns() - begun,
                 load_ns=lease.load_ns,
+                dropped=sum(max(len(text) - len(kept), 0) for text, kept in zip(whole, inputs, strict=True)),
             )
 
     # ── what they share ───────────────────────────────────────────────────────────────────────────
@@ -265,7 +269,10 @@ def _think(request: Common, subject: Subject) -> Think | None:
     if "thinking" in subject.abilities:
         return True if request.think is None else request.think
     if request.think:
-        raise Unsupported(f'"{request.model}" does not support thinking', "thinking")
+        newer = subject.header.architecture == "qwen3" or subject.model.name.model == "deepseek-r1"
+        raise Unsupported(
+            f'"{request.model}" does not support thinking' + (_PULL_AGAIN if newer else ""), "thinking"
+        )
     return None
 
 
