@@ -25,7 +25,7 @@ from paddock.engines.installed import bundled
 from paddock.engines.launch import Plan
 from paddock.engines.launcher import Engine, Launcher, private_directory
 from paddock.engines.scales import Scales
-from paddock.errors import EngineError, EngineRefused, InvalidMedia, Unsupported
+from paddock.errors import BadRequest, EngineError, EngineRefused, InvalidMedia, Unsupported
 from paddock.formats import media
 from paddock.messages import Message
 from paddock.names import ModelName
@@ -158,6 +158,12 @@ def test_a_picture_may_follow_an_earlier_context(server: RunningServer) -> None:
     answer = generate(server, "What is it?", picture(64, 48), context=context)
     alone = tokens(generate(server, "What is it?", picture(64, 48)))
     assert abs(tokens(answer) - alone - len(context)) <= 4
+
+
+def test_an_answer_about_a_picture_is_held_to_a_schema(server: RunningServer) -> None:
+    schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
+    answer = chat(server, turn("Which?", picture()), format=schema, think=False, options={"num_predict": 40})
+    assert json.loads(answer.json["message"]["content"])["colour"] in ("red", "blue")
 
 
 def test_pictures_of_stored_messages_are_shown(server: RunningServer) -> None:
@@ -349,6 +355,14 @@ async def test_what_was_weighed_is_remembered() -> None:
     for colour in (RED, BLUE, RED, BLUE):
         assert await scales.weigh(media.read(base64_of(picture(colour=colour)), "x")) == 40
     assert len(asked) == 3
+
+
+async def test_more_pictures_than_an_engine_may_unpack_are_refused(engine: Engine) -> None:
+    large = tuple(media.read(base64_of(png(8192, 8192)), f"images[{number}]") for number in range(11))
+    assert large[0].unpacked == 3 << 26
+    text, attached = attachments.in_raw("x", large)
+    with pytest.raises(BadRequest, match="take 2112 MiB when they are decoded; at most 2048"):
+        await attachments.read(text, attached, engine.runner)
 
 
 async def test_a_template_without_a_place_for_the_question_is_refused(engine: Engine) -> None:

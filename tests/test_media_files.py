@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import struct
+import subprocess
+import sys
 import wave
 
 import pytest
@@ -123,6 +125,12 @@ def test_webp_becomes_png_with_the_same_pixels() -> None:
     assert (read.kind, read.format) == ("image", "png")
     turned = Image.open(io.BytesIO(base64.b64decode(read.encoded)))
     assert turned.tobytes() == Image.linear_gradient("L").convert("RGB").tobytes()
+
+
+def test_the_converter_is_imported_by_the_first_that_needs_it() -> None:
+    program = "import sys, paddock.serve, paddock.formats.media; print('PIL' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
 
 
 def test_other_formats_pass_as_they_are() -> None:

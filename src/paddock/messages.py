@@ -27,13 +27,15 @@ class ToolCall:
 @dataclass(frozen=True, slots=True)
 class Medium:
     """A picture or a recording, checked: `encoded` is the base64 of a file in a `format` that engines
-    decode, `digest` the SHA-256 of the file as it came, and `field` says where that was."""
+    decode, `digest` the SHA-256 of the file as it came, `field` says where that was, and `unpacked` is the
+    bytes it takes when it is decoded."""
 
     kind: Literal["image", "audio"]
     format: str
     encoded: str = field(repr=False)
     digest: str
     field: str
+    unpacked: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from paddock.messages import Medium
 
 #: Conversations send the same pictures again with every turn.
 _KEPT = 1024
+#: Each takes up to 192 MiB in the engine while it is weighed, and an HTTP thread of it.
+_AT_ONCE = 2
 #: What an engine says of a medium it cannot decode, or that its projector can make nothing of.
 _UNREADABLE = ("Failed to load image or audio file", "Failed to tokenize prompt")
 
@@ -30,6 +32,7 @@ class Scales:
         self._count = count
         self._empty: int | None = None
         self._known: dict[str, int] = {}
+        self._places = asyncio.Semaphore(_AT_ONCE)
 
     async def weigh(self, medium: Medium) -> int:
         """Tokens that `medium` takes in a prompt. Raises InvalidMedia where the engine cannot decode it."""
@@ -37,10 +40,11 @@ class Scales:
             return self._known[medium.digest]
         if self._empty is None:
             self._empty = await self._without()
-        # A picture has megabytes, and the loop others to serve.
-        body = await asyncio.to_thread(_chat, _part(medium))
         try:
-            tokens = await self._count(body) - self._empty
+            async with self._places:
+                # A picture has megabytes, and the loop others to serve.
+                body = await asyncio.to_thread(_chat, _part(medium))
+                tokens = await self._count(body) - self._empty
         except EngineRefused as error:
             if not str(error).startswith(_UNREADABLE):
                 raise

@@ -18,6 +18,9 @@ from paddock.messages import Medium
 
 __all__ = ["read"]
 
+#: Of a decoded recording: 16,000 floating-point numbers.
+_BYTES_A_SECOND = 64_000
+
 #: The spelling that is taken is that of RFC 4648, section 4, with its padding; line breaks are passed over.
 _BREAKS = str.maketrans("", "", "\r\n")
 
@@ -44,13 +47,13 @@ def _decoded(text: str) -> bytes:
 def _medium(data: bytes, text: str, field: str) -> Medium:
     digest = hashlib.sha256(data).hexdigest()
     if format := picture_format(data):
-        picture_size(data, format)
+        width, height = picture_size(data, format)
         if format == "webp":
             format, text = "png", binascii.b2a_base64(_png_of(data), newline=False).decode()
-        return Medium("image", format, text, digest, field)
+        return Medium("image", format, text, digest, field, 3 * width * height)
     if format := recording_format(data):
-        recording_seconds(data, format)
-        return Medium("audio", format, text, digest, field)
+        seconds = recording_seconds(data, format)
+        return Medium("audio", format, text, digest, field, round(_BYTES_A_SECOND * seconds))
     raise InvalidMedia(
         "neither a picture (PNG, JPEG, WebP, GIF, BMP) nor a recording (WAV, MP3)" if data else "it is empty"
     )

@@ -20,6 +20,8 @@ from paddock.service.subjects import Subject
 
 #: Stands among tokens where the engine reads a medium.
 NO_TOKEN = -1
+#: Bytes that an engine may take to decode what one prompt shows; it holds all of it at once.
+MOST_UNPACKED = 2 << 30
 _ABILITIES = {"image": "vision", "audio": "audio"}
 
 
@@ -73,8 +75,8 @@ async def read(text: str, attached: Attachments, runner: Runner, context: Sequen
     """What the engine reads for a tagged text after the tokens of `context`.
 
     Raises BadField for a medium that the engine cannot decode, Unsupported where it has no projector for
-    one or the model's template no place, and BadRequest for a prompt that ends with a medium, which would
-    abort the engine.
+    one or the model's template no place, and BadRequest for too many large ones and for a prompt that ends
+    with a medium, which would abort the engine.
     """
     parts = list(placing.parts(text, attached.secret)) if attached.media else []
     places = [part for part in parts if isinstance(part, int)]
@@ -85,10 +87,17 @@ async def read(text: str, attached: Attachments, runner: Runner, context: Sequen
         tokens = await runner.tokenize(text, special=not context)
         return Read((*context, *tokens), "" if context else text)
     _require_senses(used, runner)
-    weights = iter(await asyncio.gather(*(_weigh(medium, runner) for medium in used)))
+    if (unpacked := sum(medium.unpacked for medium in used)) > MOST_UNPACKED:
+        raise BadRequest(
+            f"the pictures and recordings of this prompt take {unpacked >> 20} MiB when they are decoded; at "
+            f"most {MOST_UNPACKED >> 20} MiB can be read at once"
+        )
+    several = {medium.digest: medium for medium in used}  # a conversation may show one twice
+    weighed = await asyncio.gather(*(_weigh(medium, runner) for medium in several.values()))
+    weights = dict(zip(several, weighed, strict=True))
     pieces: list[str | int] = []
     for part in parts:
-        pieces += [part] if isinstance(part, str) else [NO_TOKEN] * next(weights)
+        pieces += [part] if isinstance(part, str) else [NO_TOKEN] * weights[attached.media[part].digest]
     tokens = await runner.tokenize(pieces, special=not context)
     if tokens[-1] == NO_TOKEN:
         raise BadRequest("the prompt ends with a picture or a recording; some text has to follow it")
