@@ -86,6 +86,14 @@ def add_with_template(root: Path, name: str, template: str) -> None:
     Shelf(root).add(name, ("model", content.replace(own, other + b"\n" * (len(own) - len(other)))))
 
 
+def add_variant(root: Path, name: str, *layers: tuple[str, bytes | str], **config: object) -> None:
+    """Puts a model with the weights of the one in the box and layers of its own into the store at `root`."""
+    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
+    assert box.weights is not None
+    known: dict[str, object] = {"model_format": "gguf", "model_family": "llama"}
+    Shelf(root).add(name, ("model", box.weights.read_bytes()), *layers, config=known | config)
+
+
 def add_endless(root: Path) -> None:
     """Puts a model called `endless` into the store at `root`: the one in the box, which never stops.
 

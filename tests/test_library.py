@@ -316,7 +316,7 @@ def test_weights_tell_what_a_model_can_do(tmp_path: Path, metadata: dict[str, ob
         ("{{ .Prompt }}", "completion"),
         ("{{ .Prompt }}{{ .Suffix }}", "completion insert"),
         ("{{ range .Messages }}<t>{{ .Thinking }}</t>{{ end }}", "completion thinking"),
-        ("{{ .Tools }}", "completion"),
+        ("{{ .Tools }}", "completion tools"),
         ("say .Suffix aloud {{ .Prompt }}", "completion"),
         ("{{ .SuffixLength }}", "completion"),
     ],

@@ -176,13 +176,6 @@ def test_errors_have_ollamas_status_and_text(
     assert (answer.status, answer.json) == (status, {"error": error})
 
 
-def test_what_is_not_built_yet_is_refused_and_not_ignored(server: RunningServer) -> None:
-    for field, value in (("template", "{{ .Prompt }}"),):
-        answer = post(server.url, "/api/generate", model="tiny", prompt="x", **{field: value})
-        assert answer.status == 400
-        assert answer.json["error"].startswith(f"{field}: ")
-
-
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from paddock.api.wire import native as wire
 from paddock.api.wire.reading import read
-from paddock.errors import BadField, BadFormat, BadRequest, Unsupported
+from paddock.errors import BadField, BadFormat, BadRequest
 from paddock.messages import ChatRequest, GenerateRequest, Message, ToolCall
 
 
@@ -330,19 +330,8 @@ def test_tools_are_taken_as_they_are_sent() -> None:
     assert chat(model="m", tools=None).tools == ()
 
 
-@pytest.mark.parametrize(
-    ("body", "start", "ability"),
-    [
-        ({"template": "{{ .Prompt }}"}, "template: ", "template"),
-    ],
-)
-def test_what_this_version_cannot_do_in_a_completion_is_refused(
-    body: dict[str, Any], start: str, ability: str
-) -> None:
-    with pytest.raises(Unsupported) as caught:
-        generate(model="m", **body)
-    assert str(caught.value).startswith(start)
-    assert caught.value.ability == ability
+def test_a_template_comes_as_it_is() -> None:
+    assert generate(model="m", template="{{ .Prompt }}").template == "{{ .Prompt }}"
 
 
 @pytest.mark.parametrize("empty", [{"format": ""}, {"format": None}, {"images": []}, {"template": ""}])

@@ -58,6 +58,7 @@ SAID: dict[str, tuple[str, object]] = {
     "OLLAMA_MAX_LOADED_MODELS": ("2", 2),
     "OLLAMA_MAX_QUEUE": ("0", 0),
     "OLLAMA_FLASH_ATTENTION": ("0", False),
+    "OLLAMA_GO_TEMPLATE": ("0", False),
     "OLLAMA_KV_CACHE_TYPE": ("q8_0", "q8_0"),
     "OLLAMA_SCHED_SPREAD": ("1", True),
     "OLLAMA_DEBUG": ("1", True),
@@ -106,7 +107,13 @@ def test_an_empty_value_counts_as_not_set(name: str, nothing: str) -> None:
     ],
 )  # fmt: skip
 def test_a_switch_is_gos_and_what_cannot_be_read_counts_as_on(text: str, value: bool | None) -> None:
-    switches = ("OLLAMA_FLASH_ATTENTION", "OLLAMA_DEBUG", "PADDOCK_INSECURE", "OLLAMA_SCHED_SPREAD")
+    switches = (
+        "OLLAMA_FLASH_ATTENTION",
+        "OLLAMA_GO_TEMPLATE",
+        "OLLAMA_DEBUG",
+        "PADDOCK_INSECURE",
+        "OLLAMA_SCHED_SPREAD",
+    )
     found = read(HOME | dict.fromkeys(switches, text))
     assert found.flash_attention is value
     assert found.debug is found.insecure is found.sched_spread is bool(value)
@@ -269,5 +276,5 @@ def test_the_defaults_on_the_page_are_the_defaults() -> None:
             assert read(HOME | {name: text}) == read(HOME), name
         else:
             zero = default.partition(":")[0]
-            assert zero in ("0", "none", "off", "the engine decides"), name
+            assert zero in ("0", "none", "off", "the engine decides", "the one that can do more"), name
             assert getattr(read(HOME), variables()[name]) in (0, "", (), None, False), name

@@ -159,6 +159,18 @@ class Unsupported(BadRequest):
         self.ability = ability
 
 
+class TemplateError(PaddockError):
+    """A Go template that cannot be read, or rendered with what it was given. `line` and `column` count from
+    1, in characters. Ollama answers 500 here."""
+
+    def __init__(self, problem: str, line: int, column: int, name: str = "") -> None:
+        super().__init__(f"template: {name}:{line}:{column}: {problem}")
+        self.problem = problem
+        self.line = line
+        self.column = column
+        self.name = name
+
+
 class NotFound(PaddockError):
     """Something named in the request does not exist."""
 

@@ -78,11 +78,13 @@ class ChatRequest(Common):
 
 @dataclass(frozen=True, slots=True)
 class GenerateRequest(Common):
-    """Complete a prompt. `context` are tokens of an earlier answer, put before the prompt."""
+    """Complete a prompt. `context` are tokens of an earlier answer, put before the prompt. `template` is a Go
+    template to use instead of the model's."""
 
     prompt: str = ""
     suffix: str = ""
     system: str | None = None
+    template: str = ""
     raw: bool = False
     context: tuple[int, ...] = ()
     media: tuple[Medium, ...] = ()

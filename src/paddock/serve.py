@@ -151,7 +151,7 @@ def _build(settings: Settings, launcher: Launcher, here: Circumstances) -> tuple
     from paddock.store.models import ModelStore
 
     store = ModelStore(settings.models, box())
-    library = Library(store)
+    library = Library(store, settings.go_template)
     pool = Pool(
         launcher.start,
         available=lambda planned: min(

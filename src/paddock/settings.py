@@ -97,6 +97,7 @@ class Settings:
     max_queue: int = field(default=512, metadata={"env": "OLLAMA_MAX_QUEUE"})
     flash_attention: bool | None = field(default=None, metadata={"env": "OLLAMA_FLASH_ATTENTION"})
     kv_cache_type: str = field(default="", metadata={"env": "OLLAMA_KV_CACHE_TYPE"})
+    go_template: bool | None = field(default=None, metadata={"env": "OLLAMA_GO_TEMPLATE"})
     sched_spread: bool = field(default=False, metadata={"env": "OLLAMA_SCHED_SPREAD"})
     debug: bool = field(default=False, metadata={"env": "OLLAMA_DEBUG"})
     insecure: bool = field(default=False, metadata={"env": "PADDOCK_INSECURE"})
@@ -128,6 +129,7 @@ def read(environ: Mapping[str, str]) -> Settings:
         max_queue=env.number("OLLAMA_MAX_QUEUE", 512),
         flash_attention=env.flag("OLLAMA_FLASH_ATTENTION"),
         kv_cache_type=env.text("OLLAMA_KV_CACHE_TYPE"),
+        go_template=env.flag("OLLAMA_GO_TEMPLATE"),
         sched_spread=bool(env.flag("OLLAMA_SCHED_SPREAD")),
         debug=bool(env.flag("OLLAMA_DEBUG")),
         insecure=bool(env.flag("PADDOCK_INSECURE")),

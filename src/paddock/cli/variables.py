@@ -15,6 +15,7 @@ VARIABLES: Mapping[str, str] = {
     "OLLAMA_LOAD_TIMEOUT": "How long loading may make no progress (5m)",
     "OLLAMA_FLASH_ATTENTION": "1 on, 0 off; the engine decides where nothing is said",
     "OLLAMA_KV_CACHE_TYPE": "How the cache is kept: f16, q8_0, q4_0",
+    "OLLAMA_GO_TEMPLATE": "1 prefers a model's Go template to its Jinja template, 0 the other way round",
     "OLLAMA_SCHED_SPREAD": "1 spreads a model over all GPUs",
     "OLLAMA_ORIGINS": "Web pages that may use the server, separated by commas",
     "OLLAMA_DEBUG": "1 writes more to the log",

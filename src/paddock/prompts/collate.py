@@ -5,7 +5,9 @@ Pure functions. Whoever shortens a prompt is told by how much, because no prompt
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from paddock.messages import Message, Think
@@ -24,6 +26,22 @@ def goes_on(messages: Sequence[Message]) -> bool:
     """Whether the last message is an answer that was begun, to be gone on with word for word."""
     last = messages[-1] if len(messages) > 1 else Message("")
     return last.role == "assistant" and bool(last.content) and not last.tool_calls
+
+
+_THOUGHT = re.compile(r"<think>.*?</think>\n*", re.DOTALL)
+
+
+def without_old_thoughts(messages: Sequence[Message]) -> tuple[Message, ...]:
+    """The thoughts that are part of an answer's text taken out of all answers before the last question:
+    what Qwen 3 and DeepSeek-R1 were trained to see."""
+    users = [number for number, message in enumerate(messages) if message.role == "user"]
+    last = users[-1] if users else 0
+    return tuple(
+        replace(message, content=_THOUGHT.sub("", message.content))
+        if number < last and message.role == "assistant"
+        else message
+        for number, message in enumerate(messages)
+    )
 
 
 def template_values(messages: Sequence[Message]) -> list[dict[str, Any]]:

@@ -6,39 +6,43 @@ out of its lists). A capability is named here when the model has it and Paddock 
 
 from __future__ import annotations
 
-import re
-
 from paddock.formats.gguf import Header
+from paddock.prompts.renderer import jinja_abilities
 from paddock.service.speech import speech
 from paddock.store.manifests import Config
 
 #: The order in which capabilities are listed.
 ORDER = ("completion", "tools", "insert", "vision", "embedding", "thinking", "image", "audio")
 
-_GO_ACTION = re.compile(r"\{\{.*?\}\}", re.DOTALL)
 _SPEECH_IN_PARTS = "nemotron_h_omni"
 
 
 def capabilities(
-    config: Config, header: Header | None, template: str | None, projectors: tuple[Header, ...] = ()
+    config: Config,
+    header: Header | None,
+    template: str | None,
+    projectors: tuple[Header, ...] = (),
+    prefer_go: bool | None = None,
 ) -> tuple[str, ...]:
     """The capabilities of a model, in the order of ORDER, less what Paddock cannot serve: tools where the
     form of the model's calls is not known.
 
-    `header` is that of its weights, None for a model that has no GGUF; `template` its Go template.
+    `header` is that of its weights, None for a model that has no GGUF; `template` its Go template;
+    `prefer_go` the user's word on which template to take.
     """
     found = set(config.capabilities or ())
     if header is not None:
         found |= _of_weights(header) | _of_projectors(header, projectors)
-        found |= _of_jinja(header.chat_template)
-    found |= _of_go_template(template or "")
+        found |= jinja_abilities(header.chat_template)
+    spoken = speech(header, template, config, prefer_go)
+    if spoken.choice.format is not None:
+        found |= spoken.choice.format.says.abilities
     families = {config.model_family, header.architecture if header else None}
     if families & {"gptoss", "gpt-oss"}:
         found.add("thinking")
-    format_ = speech(header).format
-    if format_.thinks:
+    if spoken.format.thinks:
         found.add("thinking")
-    if not format_.reads_calls:
+    if not spoken.format.reads_calls:
         found.discard("tools")
     return tuple(name for name in ORDER if name in found)
 
@@ -72,20 +76,3 @@ def _hears(projector: Header) -> bool:
     if any(projector.text(key).startswith("gemma3n") for key in keys):
         return False
     return projector.metadata.get("clip.has_audio_encoder") is True
-
-
-def _of_jinja(template: str) -> set[str]:
-    found = set()
-    if "tools" in template or "tool_call" in template:
-        found.add("tools")
-    closes = "</think>" in template or "enable_thinking" in template
-    cuts = re.search(r"""split\(\s*['"]</think>""", template)
-    if cuts or ("<think>" in template and closes):
-        found.add("thinking")
-    return found
-
-
-def _of_go_template(template: str) -> set[str]:
-    actions = " ".join(_GO_ACTION.findall(template))
-    words = {".Tools": "tools", ".Suffix": "insert", ".Thinking": "thinking"}
-    return {name for word, name in words.items() if re.search(rf"{re.escape(word)}\b", actions)}

@@ -28,6 +28,7 @@ from paddock.formats.gguf import Header
 from paddock.formats.modelfile import go_literal, instruction, plain, quoted
 from paddock.messages import Message
 from paddock.names import ModelName, Source, split_source
+from paddock.prompts.renderer import Renderer
 from paddock.service.asking import asked
 from paddock.service.capabilities import capabilities
 from paddock.service.speech import Speech, speech
@@ -111,8 +112,9 @@ class _Facts:
 class Library:
     """Lists, shows, copies and deletes installed models. Safe to use from several threads."""
 
-    def __init__(self, store: ModelStore) -> None:
+    def __init__(self, store: ModelStore, prefer_go: bool | None = None) -> None:
         self._store = store
+        self._prefer_go = prefer_go
         self._headers: _Recent[Header] = _Recent(32)
         self._facts: _Recent[_Facts] = _Recent(1024)
 
@@ -140,12 +142,14 @@ class Library:
         read = _read_whole if verbose else self._header
         header = read(model.weights) if model.weights else None
         projector = read(model.projectors[0]) if model.projectors else None
+        spoken = self.speech(model, own.template)
         jinja = header.chat_template if header else ""
+        template = jinja if spoken.choice.renderer is Renderer.JINJA else own.template
         return Shown(
             license="\n".join(texts.licenses),
             modelfile=modelfile(model, texts),
             parameters=parameters(texts.parameters),
-            template=texts.template or jinja or DEFAULT_TEMPLATE,
+            template=template or jinja or DEFAULT_TEMPLATE,
             system=texts.system or "",
             details=replace(facts.details, parent_model=_parent(model), context_length=0, embedding_length=0),
             messages=texts.messages,
@@ -155,7 +159,7 @@ class Library:
             capabilities=facts.capabilities,
             modified_at=model.modified_at,
             requires=model.config.requires or "",
-            speech=speech(header),
+            speech=spoken,
         )
 
     def copy(self, source: str, destination: str) -> None:
@@ -198,6 +202,10 @@ class Library:
         """What the model can do. Raises InvalidGGUF and BrokenModel."""
         return self._facts_of(model).capabilities
 
+    def speech(self, model: Model, template: str | None) -> Speech:
+        """How the model is spoken to and answers; `template` is its Go template. Raises InvalidGGUF."""
+        return speech(self.header(model), template, model.config, self._prefer_go)
+
     def _header(self, path: Path) -> Header:
         # The name of a blob is its digest.
         return self._headers.get(path.name, lambda: gguf.read(path))
@@ -207,7 +215,7 @@ class Library:
 
     def _learn(self, model: Model) -> _Facts:
         header = self.header(model)
-        able = capabilities(model.config, header, model.template(), self.projectors(model))
+        able = capabilities(model.config, header, model.template(), self.projectors(model), self._prefer_go)
         return _Facts(details(model, header), able)
 
     def _listed(self, model: Model) -> Listed:

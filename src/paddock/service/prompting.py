@@ -5,6 +5,7 @@ Nothing is shortened silently: what is lost is counted in the Prompt, and logged
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,8 @@ from paddock.messages import ChatRequest, Common, GenerateRequest, Message, Rend
 from paddock.options import Options
 from paddock.prompts import collate
 from paddock.prompts.linking import linked
+from paddock.prompts.renderer import Renderer
+from paddock.prompts.templated import GoFormat
 from paddock.scheduler.pool import Lease
 from paddock.service import attachments
 from paddock.service.attachments import Attachments
@@ -43,7 +46,8 @@ class Prompt:
 async def chat_prompt(
     request: ChatRequest, subject: Subject, think: Think | None, options: Options, lease: Lease
 ) -> Prompt:
-    """The conversation, made to fit the window. Raises Unsupported, PromptTooLong, EngineError."""
+    """The conversation, made to fit the window. Raises Unsupported, TemplateError, PromptTooLong,
+    EngineError."""
 
     async def render(messages: Sequence[Message]) -> str:
         return await _rendered(messages, subject, think, lease.runner, request.tools)
@@ -54,7 +58,10 @@ async def chat_prompt(
 
 
 def _conversation(request: ChatRequest, subject: Subject) -> tuple[Message, ...]:
-    return collate.conversation(subject.texts.messages, request.messages, subject.texts.system)
+    said = collate.conversation(subject.texts.messages, request.messages, subject.texts.system)
+    config, name = subject.model.config, subject.model.name.model
+    family = config.model_family or subject.header.architecture
+    return collate.without_old_thoughts(said) if family == "qwen3" or name == "deepseek-r1" else said
 
 
 async def _rendered(
@@ -64,15 +71,22 @@ async def _rendered(
     runner: Runner,
     tools: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    _require_readable_template(subject)
     speech = subject.speech
+    choice, form = speech.choice, speech.format
+    choice.check()
+    effort = None if think is None else form.effort(think)
+    goes_on = collate.goes_on(messages)
+    if choice.renderer is Renderer.GO and choice.format is not None:
+        said = linked(messages, form.short_ids)
+        text = await asyncio.to_thread(choice.format.conversation, said, tools, effort)
+        # A Go template writes the answer's beginning itself, and nothing can be put before it any more.
+        return form.quiet(text, speech.obeys_think) if think is False and not goes_on else text
     # An engine that is given the answer's beginning opens a thought before it, whatever it is told.
-    begun = messages[-1].content if collate.goes_on(messages) else ""
-    values = collate.template_values(linked(messages[:-1] if begun else messages, speech.format.short_ids))
-    effort = None if think is None else speech.format.effort(think)
+    begun = messages[-1].content if goes_on else ""
+    values = collate.template_values(linked(messages[:-1] if begun else messages, form.short_ids))
     variables = collate.template_variables(effort)
     text = await runner.apply_template(values, collate.tool_values(tools), **variables)
-    return (speech.format.quiet(text, speech.obeys_think) if think is False else text) + begun
+    return (form.quiet(text, speech.obeys_think) if think is False else text) + begun
 
 
 async def _fit_conversation(
@@ -107,22 +121,22 @@ async def _fit_conversation(
 async def _generate_text(
     request: GenerateRequest, subject: Subject, think: Think | None, runner: Runner
 ) -> tuple[str, Attachments]:
-    if not request.raw:
-        _require_readable_template(subject)
-    # A model without any template completes the bare prompt.
-    if request.raw or not subject.has_template:
+    if request.raw or (subject.speech.choice.is_bare and not request.template):
         return attachments.in_raw(request.prompt, request.media)
     system = subject.texts.system if request.system is None else request.system
     stored = () if request.context else subject.texts.messages
     asked = Message("user", request.prompt, media=request.media)
     said, attached = attachments.in_messages(collate.conversation(stored, (asked,), system))
+    if request.template:
+        own = await asyncio.to_thread(GoFormat.parse, request.template)
+        return await asyncio.to_thread(own.conversation, said, (), think), attached
     return await _rendered(said, subject, think, runner), attached
 
 
 async def generate_prompt(
     request: GenerateRequest, subject: Subject, think: Think | None, options: Options, lease: Lease
 ) -> Prompt:
-    """The prompt, made to fit the window. Raises Unsupported, PromptTooLong, EngineError."""
+    """The prompt, made to fit the window. Raises Unsupported, TemplateError, PromptTooLong, EngineError."""
     whole = await _whole_prompt(request, subject, think, lease.runner)
     return _fit_tokens(whole, lease, options, request)
 
@@ -131,19 +145,26 @@ async def _whole_prompt(
     request: GenerateRequest, subject: Subject, think: Think | None, runner: Runner
 ) -> Prompt:
     if request.suffix:
-        marks = subject.header.fim_tokens
-        if marks is None:
-            raise Unsupported(
-                f"{subject.model.name.full} does not support insert without a Go template, "
-                "which this version of Paddock cannot render yet",
-                "insert",
-            )
-        before = await runner.tokenize(request.prompt, special=False)
-        after = await runner.tokenize(request.suffix, special=False)
-        return Prompt((marks[0], *before, marks[1], *after, marks[2]))
+        return await _insertion(request, subject, runner)
     text, attached = await _generate_text(request, subject, think, runner)
     found = await attachments.read(text, attached, runner, request.context)
     return Prompt(found.tokens, ending=text, text=found.text, mixed=found.mixed)
+
+
+async def _insertion(request: GenerateRequest, subject: Subject, runner: Runner) -> Prompt:
+    """The prompt for a text between two others: through a template that knows of them, else between the
+    marks that the GGUF names."""
+    own = await asyncio.to_thread(GoFormat.parse, request.template) if request.template else None
+    format_ = own or subject.speech.choice.format
+    if format_ is not None and "insert" in format_.says.abilities:
+        text = await asyncio.to_thread(format_.insertion, request.prompt, request.suffix, None)
+        return Prompt(await runner.tokenize(text), ending=text, text=text)
+    marks = subject.header.fim_tokens
+    if marks is None:
+        raise Unsupported(f"{subject.model.name.full} does not support insert", "insert")
+    before = await runner.tokenize(request.prompt, special=False)
+    after = await runner.tokenize(request.suffix, special=False)
+    return Prompt((marks[0], *before, marks[1], *after, marks[2]))
 
 
 # ── both ──────────────────────────────────────────────────────────────────────────────────────────
@@ -173,12 +194,3 @@ def _fit_tokens(prompt: Prompt, lease: Lease, options: Options, request: Common)
             window,
         )
     return prompt
-
-
-def _require_readable_template(subject: Subject) -> None:
-    if subject.texts.template and not subject.has_template:
-        raise Unsupported(
-            f"{subject.model.name.short} has its prompt format only as a Go template, which this version of "
-            "Paddock cannot render yet; prompts sent with raw: true work",
-            "completion",
-        )

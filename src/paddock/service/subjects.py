@@ -11,7 +11,7 @@ from paddock.formats.gguf import Header
 from paddock.service import planning
 from paddock.service.asking import asked
 from paddock.service.library import Library
-from paddock.service.speech import Speech, speech
+from paddock.service.speech import Speech
 from paddock.store.models import Model, ModelStore, Texts
 from paddock.store.watch import Watch
 
@@ -29,10 +29,6 @@ class Subject:
     abilities: tuple[str, ...]
     speech: Speech
     projectors: tuple[Header, ...] = ()
-
-    @property
-    def has_template(self) -> bool:
-        return bool(self.header.chat_template)
 
 
 class Subjects:
@@ -65,8 +61,9 @@ class Subjects:
         if header is None:
             raise Unsupported(f"{model.name.short} has no GGUF weights that could be run here", "completion")
         shape, abilities = planning.shape_of(model, header), self._library.capabilities(model)
-        speaks, projectors = speech(header), self._library.projectors(model)
-        subject = Subject(model, header, shape, model.texts(), abilities, speaks, projectors)
+        texts, projectors = model.texts(), self._library.projectors(model)
+        spoken = self._library.speech(model, texts.template)
+        subject = Subject(model, header, shape, texts, abilities, spoken, projectors)
         if model.name.parts == wanted.name.parts:  # found under another spelling, it is not what was watched
             if len(self._known) >= _KEPT:
                 self._known.clear()

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import msgspec
 
 from paddock import durations
-from paddock.errors import BadField, BadFormat, BadRequest, Unsupported
+from paddock.errors import BadField, BadFormat, BadRequest
 from paddock.formats import media
 from paddock.messages import (
     ChatRequest,
@@ -151,13 +151,12 @@ def generate_request(body: Generate, client: str) -> GenerateRequest:
     """Raises BadRequest for fields that exclude each other or that this version cannot honour."""
     if body.raw and (body.template or body.system or body.context):
         raise BadRequest("raw mode does not support template, system, or context")
-    if body.template:
-        raise Unsupported("template: this version of Paddock cannot render Go templates yet", "template")
     return GenerateRequest(
         **_common(body, client),
         prompt=body.prompt,
         suffix=body.suffix,
         system=body.system or None,
+        template=body.template,
         raw=body.raw,
         context=tuple(body.context),
         media=_media(body.images, "images"),

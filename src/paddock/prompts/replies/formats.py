@@ -157,14 +157,15 @@ def of_tags(template: str, thoughts: Tags | None, tag: str | None) -> Format:
     if tag is None:
         return _with_thoughts(PLAIN, thoughts)
     found = _calls_in(template)
-    built_in = found.grammar is not None and tag in (*found.grammar.marks, *found.grammar.leading)
-    if not built_in:
+    marks = () if found.grammar is None else (*found.grammar.marks, *found.grammar.leading)
+    # What begins a list of calls may be taken for a part of the tag, as in `[TOOL_CALLS] [`.
+    if not any(tag.startswith(mark) for mark in marks):
         found = Marked("tagged", None, tagged.grammar(tag), (tag,))
     return _with_thoughts(found, thoughts)
 
 
 def _calls_in(template: str) -> Marked:
-    if "tools" not in template and "tool_call" not in template and ".Tools" not in template:
+    if not any(word in template for word in ("tools", "tool_call", ".Tools", ".ToolCalls")):
         return PLAIN
     return next((found for mark, found in _FORMATS if mark in template), PLAIN)
 
