@@ -301,6 +301,10 @@ def able(
             {"tokenizer__chat_template": "{% if tools %}[TOOL_CALLS] [THINK] [/THINK]"},
             "completion tools thinking",
         ),
+        (
+            {"tokenizer__chat_template": "x", "tokenizer__chat_template__tool_use": "{{ tools }}<tool_call>"},
+            "completion tools",
+        ),
         ({"general__architecture": "gptoss"}, "completion thinking"),
         ({f"tokenizer__ggml__fim_{part}_token_id": 1 for part in ("pre", "suf", "mid")}, "completion insert"),
         ({f"tokenizer__ggml__fim_{part}_token_id": 1 for part in ("pre", "suf")}, "completion"),
@@ -330,8 +334,16 @@ def test_what_the_config_declares_counts(tmp_path: Path) -> None:
     assert able(tmp_path, None, config) == "completion vision thinking image"
 
 
-def test_tools_are_not_announced_where_the_form_of_the_calls_is_not_known(tmp_path: Path) -> None:
-    assert able(tmp_path, tokenizer__chat_template="{% if tools %}in some other way") == "completion"
+def test_a_parser_in_the_config_tells_how_calls_are_written(tmp_path: Path) -> None:
+    config = Config(parser="qwen3-coder")
+    assert able(tmp_path, None, config, tokenizer__chat_template="{% if tools %}") == "completion tools"
+
+
+def test_the_engine_reads_calls_in_a_form_that_is_not_known(tmp_path: Path) -> None:
+    template = "{% if tools %}in some other way"
+    assert able(tmp_path, tokenizer__chat_template=template) == "completion tools"
+    config = Config(parser="passthrough")
+    assert able(tmp_path, None, config, tokenizer__chat_template=template) == "completion"
 
 
 def test_sound_half_of_gemma3n_is_not_announced(shelf: Shelf, library: Library) -> None:

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from paddock.prompts.replies import deepseek, gemma, harmony, hermes, llama, mistral
-from paddock.prompts.replies.calls import Names
-from paddock.prompts.replies.formats import PLAIN, Channels, Format, Marked, of_jinja, of_tags
+from paddock.prompts.replies import deepseek, gemma, harmony, hermes, llama, mistral, qwen_coder
+from paddock.prompts.replies.calls import Offered
+from paddock.prompts.replies.formats import PLAIN, Channels, Format, Marked, of_jinja, of_parser, of_tags
 from paddock.prompts.replies.said import Said
 from paddock.prompts.replies.thinking import Tags
 
@@ -26,7 +26,8 @@ MISTRAL = Marked("mistral", mistral.THOUGHTS, mistral.GRAMMAR, mistral.PRESERVED
 DEEPSEEK = Marked("deepseek", Tags(), deepseek.GRAMMAR, deepseek.PRESERVED)
 GEMMA = Marked("gemma", None, gemma.GRAMMAR)
 HARMONY = Channels()
-XML = of_tags("{{ .Tools }}", None, "<function_call>")
+TAGGED = of_tags("{{ .Tools }}", None, "<function_call>")
+QWEN_CODER = Marked("qwen-coder", Tags(), qwen_coder.GRAMMAR, qwen_coder.PRESERVED)
 BARE = of_tags("{{ .Tools }}", None, "{")
 FORMATS: dict[str, Format] = {
     "hermes": HERMES,
@@ -35,25 +36,30 @@ FORMATS: dict[str, Format] = {
     "deepseek": DEEPSEEK,
     "gemma": GEMMA,
     "harmony": HARMONY,
-    "tagged": XML,
+    "tagged": TAGGED,
+    "qwen-coder": QWEN_CODER,
     "bare": BARE,
 }
 
-TOOLS = frozenset(
-    {
-        "get_weather",
-        "get_weather_forecast",
-        "add",
-        "brave_search",
-        "code_interpreter",
-        "get_product_name_by_PID",
-        "now",
-    }
+_NAMES = (
+    *("get_weather", "get_weather_forecast", "brave_search", "code_interpreter"),
+    *("get_product_name_by_PID", "now"),
 )
+TOOLS: dict[str, dict[str, Any]] = {name: {} for name in _NAMES}
+TOOLS["add"] = {
+    "type": "object",
+    "properties": {
+        "a": {"type": "integer"},
+        "b": {"type": ["number", "null"]},
+        "list": {"type": "array"},
+        "flag": {"anyOf": [{"type": "boolean"}, {"type": "null"}]},
+        "text": {"type": "string"},
+    },
+}
 
 
-def said(found: Format, pieces: Sequence[str], names: Names = TOOLS, prompt: str = "") -> Said:
-    splitter = found.splitter(names, True, prompt)
+def said(found: Format, pieces: Sequence[str], offered: Offered = TOOLS, prompt: str = "") -> Said:
+    splitter = found.splitter(offered, True, prompt)
     whole = Said()
     for piece in pieces:
         whole += splitter.feed(piece)
@@ -214,6 +220,7 @@ WELL_FORMED: list[tuple[str, str, str, str, list[tuple[str, dict[str, Any]]]]] =
         "",
         [PARIS, ("add", {"a": 1, "b": -2.5, "list": [1, "two", True], "more": {"k": None}}), ("now", {})],
     ),
+    ("gemma", "[add(1, None, text='x')]", "", "", [("add", {"a": 1, "b": None, "text": "x"})]),
     (
         "gemma",
         '{"name": "get_product_name_by_PID", "parameters": {"PID": "807ZPKBL9V"}}',
@@ -263,6 +270,31 @@ WELL_FORMED: list[tuple[str, str, str, str, list[tuple[str, dict[str, Any]]]]] =
     ("harmony", "<|channel|>analysis<|message|>broken o", "broken o", "", []),
     ("harmony", "<|channel|>anal", "", "", []),
     ("harmony", "<|channel|>analysis<|message|>Hm.<|end|><|start|>assist", "Hm.", "", []),
+    # Qwen 3 Coder: a tag an argument, and the definition says of which type a value is.
+    (
+        "qwen-coder",
+        "Adding.\n<tool_call>\n<function=add>\n<parameter=a>\n12\n</parameter>\n"
+        "<parameter=b>\nnull\n</parameter>\n<parameter=list>\n[1, 2]\n</parameter>\n"
+        "<parameter=flag>True</parameter>\n<parameter=text>\n7\nlines\n</parameter>\n<parameter=other>{}</parameter>\n</function>\n</tool_call>",
+        "",
+        "Adding.",
+        [("add", {"a": 12, "b": None, "list": [1, 2], "flag": True, "text": "7\nlines", "other": "{}"})],
+    ),
+    (
+        "qwen-coder",
+        "<function=add>\n<parameter=a>\nmany\n</parameter>\n</function>\n</tool_call>\n<tool_call><function=now>\n"
+        "</function></tool_call>",
+        "",
+        "",
+        [("add", {"a": "many"}), ("now", {})],
+    ),
+    (
+        "qwen-coder",
+        "<tool_call><function=now></function><function=add><parameter=a>1</parameter></function></tool_call>",
+        "",
+        "",
+        [("now", {}), ("add", {"a": 1})],
+    ),
     # A tag from a Go template, by Ollama's lenient rule.
     (
         "tagged",
@@ -324,6 +356,12 @@ MALFORMED = [
     ("gemma", "[1, 2, 3]"),
     ("gemma", "[get_weather(city=Paris)]"),
     ("gemma", "[get_weather('Paris')]"),
+    ("gemma", "[add(1, a=2)]"),
+    ("gemma", "[add(1, 2, [3], true, 'x', 6)]"),
+    ("qwen-coder", "<tool_call>\n<function=wipe>\n</function>\n</tool_call>"),
+    ("qwen-coder", "<tool_call>\n<function=add>\n<parameter=a>\n12\n"),
+    ("qwen-coder", "<tool_call>\n<function=add>\n<parameter=a>1</parameter> and"),
+    ("qwen-coder", '<tool_call>{"name": "now"}</tool_call>'),
     ("gemma", "[get_weather(city='Paris')"),
     ("gemma", "[note: it's fine]"),
     ("gemma", "```tool_code\nprint(get_weather(city='Paris'))\n```"),
@@ -373,8 +411,8 @@ def test_the_order_of_arguments_is_kept() -> None:
 
 def test_without_tools_a_reply_is_left_alone() -> None:
     text = '<tool_call>{"name": "now"}</tool_call>'
-    assert said(HERMES, [text], frozenset()) == Said(content=text)
-    assert said(LLAMA, ['{"name": "now"}'], frozenset()) == Said(content='{"name": "now"}')
+    assert said(HERMES, [text], {}) == Said(content=text)
+    assert said(LLAMA, ['{"name": "now"}'], {}) == Said(content='{"name": "now"}')
 
 
 def test_where_nobody_said_which_tools_there_are_only_marked_calls_count() -> None:
@@ -383,7 +421,7 @@ def test_where_nobody_said_which_tools_there_are_only_marked_calls_count() -> No
 
 
 def test_thoughts_stay_in_the_text_of_a_model_that_cannot_think() -> None:
-    splitter = HERMES.splitter(frozenset(), None, "")
+    splitter = HERMES.splitter({}, None, "")
     assert splitter.feed("<think>x</think>y") + splitter.flush() == Said(content="<think>x</think>y")
 
 
@@ -425,6 +463,7 @@ MARKS = sorted(
         *llama.PRESERVED,
         *mistral.PRESERVED,
         *deepseek.PRESERVED,
+        *(qwen_coder.FUNCTION, qwen_coder.FUNCTION_END, qwen_coder.PARAMETER, qwen_coder.PARAMETER_END),
         *harmony.PRESERVED,
         "<think>",
         "</think>",
@@ -461,8 +500,8 @@ places = st.lists(st.integers(0, 400), max_size=12)
 @settings(max_examples=600, deadline=None)
 @given(st.sampled_from(sorted(FORMATS)), texts, places, st.booleans())
 def test_cutting_changes_nothing(name: str, text: str, where: list[int], offered: bool) -> None:
-    names = TOOLS if offered else None
-    assert said(FORMATS[name], cut(text, where), names) == said(FORMATS[name], [text], names)
+    tools = TOOLS if offered else None
+    assert said(FORMATS[name], cut(text, where), tools) == said(FORMATS[name], [text], tools)
 
 
 @settings(max_examples=300, deadline=None)
@@ -482,7 +521,7 @@ def test_no_mark_of_a_well_formed_reply_is_ever_told(name: str, where: list[int]
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["hermes", "llama", "mistral", "deepseek", "gemma", "tagged"]), texts)
+@given(st.sampled_from(["hermes", "llama", "mistral", "deepseek", "gemma", "tagged", "qwen-coder"]), texts)
 def test_no_word_is_lost(name: str, text: str) -> None:
     """What was told, put together again, has every character but those of marks, calls and white space."""
     found = FORMATS[name]
@@ -506,6 +545,7 @@ CHATML = "{% if tools %}{% endif %}<|im_start|>"
     [
         (CHATML + "<tool_call>\n", "hermes", True, False),
         (CHATML + "<tool_call> <think> {{ '</think>' }}", "hermes, thinking", True, True),
+        (CHATML + "<tool_call>\n<function=", "qwen-coder", True, False),
         ("{% if tools %}<|start_header_id|> <|python_tag|>", "llama", True, False),
         ("{% if tools %}<|start_header_id|>", "llama", True, False),
         ("{% if tools %}[AVAILABLE_TOOLS] [TOOL_CALLS]", "mistral", True, False),
@@ -529,12 +569,43 @@ def test_a_jinja_template_tells_the_format(template: str, name: str, calls: bool
     assert (found.name, found.reads_calls, found.thinks) == (name, calls, thinks)
 
 
+def test_a_parser_that_a_configuration_names_tells_the_format() -> None:
+    named = {
+        name: of_parser(name) for name in ("qwen3", "qwen3-coder", "ministral", "harmony", "passthrough")
+    }
+    assert {name: found.name for name, found in named.items() if found} == {
+        "qwen3": "hermes, thinking",
+        "qwen3-coder": "qwen-coder",
+        "ministral": "mistral, thinking",
+        "harmony": "harmony",
+        "passthrough": "plain",
+    }
+    assert of_parser("glimmer") is None
+
+
 def test_tags_of_a_go_template_tell_the_format() -> None:
     assert of_tags("{{ .Tools }}<tool_call>", None, "<tool_call>").name == "hermes"
     assert of_tags("{{ .Tools }}<|start_header_id|>", None, "{").name == "llama"
     assert of_tags("{{ .Tools }}", Tags(), "<call>").name == "tagged, thinking"
     assert of_tags("{{ .Prompt }}", None, None) == PLAIN
     assert of_tags("<|channel|> <|message|>", None, None).name == "harmony"
+
+
+def test_a_tag_of_a_go_template_may_end_in_a_bracket() -> None:
+    mistral_tag = of_tags("{{ .Tools }}[TOOL_CALLS] [{", None, "[TOOL_CALLS] [")
+    assert mistral_tag.name == "mistral"
+    for tag, before, after in (
+        ("Action: ```json\n[", "Action: ```json\n", "\n```"),
+        ("functools[", "functools", ""),
+    ):
+        found = of_tags("{{ .Tools }}", None, tag)
+        text = (
+            before + '[\n{"name": "now", "parameters": {}}, {"name": "add", "parameters": {"a": 1}}]' + after
+        )
+        assert found.name == "tagged"
+        for pieces in ([text], list(text)):
+            whole = said(found, pieces)
+            assert (whole.content, asked(whole)) == ("", [("now", {}), ("add", {"a": 1})])
 
 
 def test_marks_that_an_engine_would_swallow_are_named() -> None:

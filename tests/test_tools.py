@@ -182,6 +182,14 @@ def test_several_calls_of_one_turn_and_their_results_find_each_other(
     )
 
 
+def test_a_thought_of_an_earlier_turn_reaches_the_template(server: RunningServer) -> None:
+    """Which may want it while calls are being made: those of Qwen 3 and gpt-oss do."""
+    template = "{% for m in messages %}[{{ m.reasoning_content }}]{{ m.content }}{% endfor %}"
+    add_speaking(server.store, "pensive", template)
+    said = {"role": "assistant", "content": "Hm.", "thinking": "Weather?"}
+    assert "[Weather?]Hm." in rendered(server, QUESTION, said, QUESTION, model="pensive")
+
+
 def test_ids_are_made_short_for_templates_that_refuse_others(server: RunningServer) -> None:
     template = (
         "{# [TOOL_CALLS] #}{% if tools %}{% endif %}{% for m in messages %}{% for c in m.tool_calls %}"
@@ -275,6 +283,65 @@ def test_gpt_oss_is_told_how_hard_to_think(server: RunningServer) -> None:
         "high": ["high"],
         "max": ["high"],
     }
+
+
+# ── a form that only the engine reads ─────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(scope="module")
+def odd(server: RunningServer) -> str:
+    """The template of the model in the box, with its marks spelled so that they are not recognised."""
+    template = str(post(server.url, "/api/show", model="tiny").json["template"])
+    for mark in ("<tool_call>", "</tool_call>"):
+        template = template.replace(mark, f"{mark[:4]}' + '{mark[4:]}")
+    assert "l_call>" in template
+    assert "<tool_call>" not in template
+    add_speaking(server.store, "odd", template)
+    return "odd"
+
+
+@pytest.mark.parametrize(("stream", "think"), [(True, True), (False, False)])
+def test_the_engine_reads_calls_in_a_form_that_nobody_wrote_down(
+    server: RunningServer, odd: str, stream: bool, think: bool
+) -> None:
+    lines = chat(server, QUESTION, model=odd, tools=[WEATHER], stream=stream, think=think).lines
+    (calling,) = (line for line in lines if "tool_calls" in line["message"])
+    check_call(calling["message"]["tool_calls"])
+    assert calling["done"] is not stream
+    last = lines[-1]
+    assert (last["done"], last["done_reason"]) == (True, "stop")
+    assert last["prompt_eval_count"] > 20
+    assert last["eval_count"] > 3
+    answered = chat(
+        server, QUESTION, calling["message"], RESULT, model=odd, tools=[WEATHER], stream=stream, think=think
+    ).lines
+    assert "".join(line["message"]["content"] for line in answered) == ANSWER
+
+
+def test_the_engines_way_has_no_tags_and_no_log_probabilities(server: RunningServer, odd: str) -> None:
+    assert post(server.url, "/api/show", model=odd).json["paddock"]["splitter"] == "engine, thinking"
+    assert "tools" in post(server.url, "/api/show", model=odd).json["capabilities"]
+    hello = {"role": "user", "content": "Hello!"}
+    for think in (True, False):
+        message = chat(server, hello, model=odd, tools=[WEATHER], think=think, stream=False).json["message"]
+        assert message == {"role": "assistant", "content": "Hello! How can I help you today?"}
+    refused = chat(server, hello, model=odd, tools=[WEATHER], logprobs=True)
+    assert (refused.status, refused.json["error"][:10]) == (400, "logprobs: ")
+
+
+def test_the_engines_way_keeps_to_the_window_and_the_limit(server: RunningServer, odd: str) -> None:
+    turns = [QUESTION, {"role": "assistant", "content": "I see."}] * 40
+    options = {"num_ctx": 256, "num_predict": 2}
+    answer = chat(server, *turns, QUESTION, model=odd, tools=[WEATHER], stream=False, options=options)
+    assert answer.json["done_reason"] == "length"
+    assert answer.json["eval_count"] == 2
+    assert int(answer.headers["x-paddock-prompt-truncated"]) > 0
+    long = {"role": "user", "content": "many words " * 300}
+    assert (
+        chat(server, long, model=odd, tools=[WEATHER], options=options)
+        .json["error"]
+        .startswith("the prompt is longer than the context length")
+    )
 
 
 # ── where it is visible ───────────────────────────────────────────────────────────────────────────

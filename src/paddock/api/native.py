@@ -273,7 +273,7 @@ def _shown(shown: Shown) -> dict[str, Any]:
         "modified_at": wire.local_time(shown.modified_at.timestamp()),
         **_said(requires=shown.requires),
         # Ours: what makes the model's prompts, and what takes its replies apart.
-        "paddock": {"renderer": shown.speech.renderer, "splitter": shown.speech.format.name},
+        "paddock": {"renderer": shown.speech.renderer, "splitter": shown.speech.splitter},
     }
 
 

@@ -103,13 +103,25 @@ _LARGEST = (1 << 31) - 1
 
 def completion_body(wanted: Completion) -> dict[str, Any]:
     """Every sampling value is sent, because model files and engine defaults would fill the gaps."""
-    how = wanted.sampling
-    body: dict[str, Any] = {
-        "prompt": _prompt(wanted),
-        "n_predict": wanted.predict,
+    body: dict[str, Any] = {"prompt": _prompt(wanted), "return_tokens": True}
+    body |= sampling_body(wanted.sampling, wanted.predict, len(wanted.tokens) + wanted.predict)
+    if wanted.alternatives is not None:
+        body["n_probs"] = max(wanted.alternatives, 1)
+    if wanted.grammar:
+        body["grammar"] = wanted.grammar
+    if wanted.endless:
+        body["ignore_eos"] = True
+    if wanted.preserved:
+        body["preserved_tokens"] = wanted.preserved
+    return body
+
+
+def sampling_body(how: Sampling, predict: int, most: int) -> dict[str, Any]:
+    """How to write an answer of `predict` tokens, `most` with the prompt."""
+    return {
+        "n_predict": predict,
         "stream": True,
         "return_progress": True,
-        "return_tokens": True,
         "cache_prompt": True,
         "n_keep": max(-1, min(how.num_keep, _LARGEST)),
         "seed": how.seed,
@@ -123,20 +135,10 @@ def completion_body(wanted: Completion) -> dict[str, Any]:
         "frequency_penalty": how.frequency_penalty,
         "stop": [word for word in how.stop if word],  # an empty one is found at once
         **_UNASKED,
+        # Ollama's -1 is "the whole window". The engine takes no negative number, and reserves memory for a
+        # large one; there will never be more tokens than these.
+        "repeat_last_n": how.repeat_last_n if 0 <= how.repeat_last_n < most else most,
     }
-    # Ollama's -1 is "the whole window". The engine takes no negative number, and reserves memory for a
-    # large one; there will never be more tokens than these.
-    most = len(wanted.tokens) + wanted.predict
-    body["repeat_last_n"] = how.repeat_last_n if 0 <= how.repeat_last_n < most else most
-    if wanted.alternatives is not None:
-        body["n_probs"] = max(wanted.alternatives, 1)
-    if wanted.grammar:
-        body["grammar"] = wanted.grammar
-    if wanted.endless:
-        body["ignore_eos"] = True
-    if wanted.preserved:
-        body["preserved_tokens"] = wanted.preserved
-    return body
 
 
 def _prompt(wanted: Completion) -> Any:
@@ -149,14 +151,18 @@ def _prompt(wanted: Completion) -> Any:
 # ── what it answers ───────────────────────────────────────────────────────────────────────────────
 
 
-class _Progress(msgspec.Struct):
+class Reached(msgspec.Struct):
+    """How far the prompt is read. The time is milliseconds."""
+
     total: int = 0
     cache: int = 0
     processed: int = 0
     time_ms: float = 0.0
 
 
-class _Timings(msgspec.Struct):
+class Timings(msgspec.Struct):
+    """What a reply took. Times are milliseconds."""
+
     cache_n: int = 0
     prompt_n: int = 0
     prompt_ms: float = 0.0
@@ -190,9 +196,9 @@ class Event(msgspec.Struct):
     tokens_evaluated: int = 0
     tokens_predicted: int = 0
     tokens_cached: int = 0
-    prompt_progress: _Progress | None = None
+    prompt_progress: Reached | None = None
     completion_probabilities: list[_Probability] = []
-    timings: _Timings | None = None
+    timings: Timings | None = None
     error: Error | None = None
 
 
@@ -285,8 +291,7 @@ Vectors = Annotated[list[Vector], msgspec.Meta(min_length=1)]
 def piece_of(event: Event) -> Piece:
     """An event that tells of no error, as a step of a completion."""
     if event.prompt_progress is not None:
-        seen = event.prompt_progress
-        return Piece(progress=Progress(seen.total, seen.cache, seen.processed, round(seen.time_ms * 1e6)))
+        return Piece(progress=progress_of(event.prompt_progress))
     return Piece(
         text=event.content,
         tokens=tuple(event.tokens),
@@ -296,13 +301,18 @@ def piece_of(event: Event) -> Piece:
     )
 
 
+def progress_of(seen: Reached) -> Progress:
+    """How far the prompt is read."""
+    return Progress(seen.total, seen.cache, seen.processed, round(seen.time_ms * 1e6))
+
+
 def _logprob(seen: _Probability) -> Logprob:
     top = tuple(map(_logprob, seen.top_logprobs))
     return Logprob(seen.token, seen.logprob, tuple(seen.bytes), top, seen.id)
 
 
 def _end(event: Event) -> End:
-    spent = event.timings or _Timings()
+    spent = event.timings or Timings()
     # The last token written is never in the cache, hence the one; the rest was shifted out.
     in_all = event.tokens_evaluated + event.tokens_predicted
     return End(

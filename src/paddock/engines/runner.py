@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import aiohttp
 import msgspec
 
+from paddock.engines.conversing import Conversation, Reading, Told, conversation_body
 from paddock.engines.dialect import (
     Completion,
     Counted,
@@ -157,6 +158,22 @@ class Runner:
         if event.error is not None:
             raise self._refusal(event.error, 500)
         return piece_of(event)
+
+    async def converse(self, wanted: Conversation) -> AsyncGenerator[Told, None]:
+        """Go on with a conversation by the engine's own route, which takes the reply apart. As `complete`."""
+        splitter, reading = EventSplitter(), Reading()
+        async with self._stream("/v1/chat/completions", _json(conversation_body(wanted))) as response:
+            yield Told()
+            while data := await response.content.readany():
+                for frame in splitter.feed(data):
+                    told = reading.told(frame)
+                    if isinstance(told, Error):
+                        raise self._refusal(told, 500)
+                    if told is not None:
+                        yield told
+                    if told is not None and told.end is not None:
+                        return
+        raise await self._gone_error("the engine ended its answer too early")
 
     # ── the rest ──────────────────────────────────────────────────────────────────────────────────
 

@@ -51,6 +51,8 @@ def template_values(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _template_value(message: Message) -> dict[str, Any]:
     value: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.thinking:
+        value["reasoning_content"] = message.thinking
     if message.tool_calls:
         value["tool_calls"] = [
             {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from paddock.formats.gguf import Header
 from paddock.prompts.renderer import jinja_abilities
-from paddock.service.speech import speech
+from paddock.service.speech import jinja_of, speech
 from paddock.store.manifests import Config
 
 #: The order in which capabilities are listed.
@@ -24,8 +24,7 @@ def capabilities(
     projectors: tuple[Header, ...] = (),
     prefer_go: bool | None = None,
 ) -> tuple[str, ...]:
-    """The capabilities of a model, in the order of ORDER, less what Paddock cannot serve: tools where the
-    form of the model's calls is not known.
+    """The capabilities of a model, in the order of ORDER.
 
     `header` is that of its weights, None for a model that has no GGUF; `template` its Go template;
     `prefer_go` the user's word on which template to take.
@@ -33,7 +32,7 @@ def capabilities(
     found = set(config.capabilities or ())
     if header is not None:
         found |= _of_weights(header) | _of_projectors(header, projectors)
-        found |= jinja_abilities(header.chat_template)
+        found |= jinja_abilities(jinja_of(header))
     spoken = speech(header, template, config, prefer_go)
     if spoken.choice.format is not None:
         found |= spoken.choice.format.says.abilities
@@ -42,7 +41,7 @@ def capabilities(
         found.add("thinking")
     if spoken.format.thinks:
         found.add("thinking")
-    if not spoken.format.reads_calls:
+    if not spoken.reads_calls:
         found.discard("tools")
     return tuple(name for name in ORDER if name in found)
 

@@ -38,6 +38,7 @@ from paddock.scheduler.policy import Wish
 from paddock.scheduler.pool import Lease, Pool
 from paddock.service import attachments, constraint, planning, prompting, replying
 from paddock.service.constraint import Constraints
+from paddock.service.conversing import conversed
 from paddock.service.embedding import cut, embeddable, vectors
 from paddock.service.library import Library
 from paddock.service.prompting import Prompt
@@ -94,8 +95,10 @@ class Inference:
             if request.render_only:
                 yield await prompting.shown(prompt, lease.runner)
                 return
+            by_engine = bool(request.tools) and subject.speech.by_engine
+            way = self._conversed if by_engine else self._answer
             async with aclosing(
-                self._answer(prompt, subject, think, held_to, options, lease, request, begun)
+                way(prompt, subject, think, held_to, options, lease, request, begun)
             ) as answer:
                 async for event in answer:
                     yield event
@@ -164,6 +167,40 @@ class Inference:
         if subject.model.weights is not None:
             await self._pool.unload(subject.model.weights.name)
         return Chunk(done=Done("unload"))
+
+    async def _conversed(
+        self,
+        prompt: Prompt,
+        subject: Subject,
+        think: Think | None,
+        held_to: Grammar | None,
+        options: Options,
+        lease: Lease,
+        request: ChatRequest,
+        begun: int,
+    ) -> AsyncGenerator[Event, None]:
+        """Have the engine's own route take the reply apart."""
+        if request.top_logprobs is not None:
+            raise Unsupported("logprobs: there are none where the engine reads the tool calls", "logprobs")
+        if held_to is not None:
+            raise Unsupported("format: nothing can be held to it where the engine reads tool calls", "format")
+        window = lease.plan.window
+        predict = max(_predict(options, window), 1)
+        wanted = prompting.conversation(prompt, request, subject, think, options, predict, window)
+        reserved = len(prompt.tokens) + predict
+        splitter = subject.speech.format.splitter({}, think, prompt.ending)
+        offered = replying.offered(request)
+        steps = conversed(wanted, splitter, offered, reserved, request.client, lease, prompt.dropped)
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, Started):
+                    yield step
+                    continue
+                said, end = step
+                for chunk in replying.chunks(said):
+                    yield chunk
+                if end is not None:
+                    yield _last(Said(), (), end, None, lease.load_ns, begun)
 
     async def _answer(
         self,

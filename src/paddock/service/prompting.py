@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from paddock.engines.conversing import Conversation
 from paddock.engines.dialect import Mixed
 from paddock.engines.runner import Runner
 from paddock.errors import PromptTooLong, Unsupported
@@ -31,11 +32,13 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """What the engine will read. `text` is all of it, empty where only the tokens are known; `ending` what
-    was rendered of it for this request; `mixed` is set where there are media among the tokens."""
+    was rendered of it for this request; `messages` the turns of a conversation that are in it; `mixed` is
+    set where there are media among the tokens."""
 
     tokens: tuple[int, ...]
     dropped: int = 0
     ending: str = ""
+    messages: tuple[Message, ...] = ()
     text: str = ""
     mixed: Mixed | None = None
 
@@ -89,6 +92,32 @@ async def _rendered(
     return (form.quiet(text, speech.obeys_think) if think is False else text) + begun
 
 
+def conversation(
+    prompt: Prompt,
+    request: ChatRequest,
+    subject: Subject,
+    think: Think | None,
+    options: Options,
+    predict: int,
+    window: int,
+) -> Conversation:
+    """The conversation of `prompt` for the engine's own chat route. Raises PromptTooLong where it was cut in
+    its middle, which cannot be done there, and Unsupported where it has media."""
+    if prompt.mixed is not None:
+        raise Unsupported("tools: this model takes none beside images", "tools")
+    if not prompt.text:
+        raise PromptTooLong(len(prompt.tokens) + prompt.dropped, window)
+    return Conversation(
+        messages=collate.template_values(linked(prompt.messages, subject.speech.format.short_ids)),
+        tools=collate.tool_values(request.tools),
+        variables=collate.template_variables(think),
+        sampling=options.sampling,
+        predict=predict,
+        window=window,
+        thoughts=not subject.speech.format.thinks,
+    )
+
+
 async def _fit_conversation(
     said: tuple[Message, ...],
     attached: Attachments,
@@ -100,9 +129,10 @@ async def _fit_conversation(
     runner = lease.runner
 
     async def rendered(drop: int) -> Prompt:
-        text = await render(collate.without_oldest(said, drop))
+        kept = collate.without_oldest(said, drop)
+        text = await render(kept)
         found = await attachments.read(text, attached, runner)
-        return Prompt(found.tokens, ending=text, text=found.text, mixed=found.mixed)
+        return Prompt(found.tokens, ending=text, messages=kept, text=found.text, mixed=found.mixed)
 
     whole = await rendered(0)
     if len(whole.tokens) < lease.plan.window or not request.truncate:

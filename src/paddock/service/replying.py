@@ -17,7 +17,7 @@ from paddock.messages import (
     Think,
     ToolCall,
 )
-from paddock.prompts.replies.calls import Names
+from paddock.prompts.replies.calls import Offered
 from paddock.prompts.replies.said import Plain, Said, Splitter
 from paddock.service.speech import Speech
 
@@ -34,18 +34,21 @@ def taking_apart(
         if request.suffix or (request.raw and not think):
             return Plain(), ()
         if request.raw:
-            return speech.format.splitter(frozenset(), think, prompt), speech.format.preserved
-    return speech.format.splitter(_names(request), think, prompt), speech.format.preserved
+            return speech.format.splitter({}, think, prompt), speech.format.preserved
+    return speech.format.splitter(offered(request), think, prompt), speech.format.preserved
 
 
-def _names(request: Common) -> Names:
+def offered(request: Common) -> Offered:
+    """The tools of a request, by name."""
     # A prompt may describe tools in its own words, so there a call to any of them counts.
-    return frozenset(map(tool_name, request.tools)) if isinstance(request, ChatRequest) else None
+    if not isinstance(request, ChatRequest):
+        return None
+    return dict(_tool(tool["function"]) for tool in request.tools)
 
 
-def tool_name(tool: Mapping[str, Any]) -> str:
-    """The name of a tool on offer."""
-    return str(tool["function"]["name"])
+def _tool(function: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    schema = function.get("parameters")
+    return str(function["name"]), schema if isinstance(schema, Mapping) else {}
 
 
 def chunks(said: Said, logprobs: Sequence[Logprob] = ()) -> Iterator[Chunk]:

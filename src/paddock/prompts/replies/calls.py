@@ -16,9 +16,10 @@ from paddock.messages import ToolCall
 from paddock.prompts.replies.cursor import Cursor, More, Wrong, json_value
 from paddock.prompts.replies.said import Said
 
-#: Names of the tools that were offered. None: nobody said which there are, so any name is one.
-Names = frozenset[str] | None
-Reader = Callable[[Cursor, Names], Sequence[ToolCall]]
+#: The tools that were offered: by name, the JSON schema of the arguments. None: nobody said which there are,
+#: so any name is one.
+Offered = Mapping[str, Mapping[str, Any]] | None
+Reader = Callable[[Cursor, Offered], Sequence[ToolCall]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,41 +33,48 @@ class Grammar:
     leading: tuple[str, ...] = ()
 
 
-def call(name: object, arguments: object, names: Names) -> ToolCall:
+def call(name: object, arguments: object, offered: Offered) -> ToolCall:
     """A call from what a model wrote: arguments as an object, as the text of one, or not at all. Raises
     Wrong where that is none, or the tool unknown."""
     if isinstance(arguments, str):
         arguments = json_value(arguments)
     if arguments is None:
         arguments = {}
-    known = isinstance(name, str) and bool(name) and (names is None or name in names)
-    if not known or not isinstance(arguments, Mapping):
+    known(name, offered)
+    if not isinstance(arguments, Mapping):
         raise Wrong
     return ToolCall(str(name), arguments)
 
 
-def calls(value: object, names: Names) -> tuple[ToolCall, ...]:
+def known(name: object, offered: Offered) -> Mapping[str, Any]:
+    """The schema of a tool's arguments. Raises Wrong where there is no such tool."""
+    if not isinstance(name, str) or not name or (offered is not None and name not in offered):
+        raise Wrong
+    return offered[name] if offered is not None else {}
+
+
+def calls(value: object, offered: Offered) -> tuple[ToolCall, ...]:
     """The calls in a JSON value: an object with name and arguments (or parameters), or a list of such."""
     entries = value if isinstance(value, list) else [value]
     if not entries:
         raise Wrong
-    return tuple(_call_of(entry, names) for entry in entries)
+    return tuple(_call_of(entry, offered) for entry in entries)
 
 
-def _call_of(entry: Any, names: Names) -> ToolCall:
+def _call_of(entry: Any, offered: Offered) -> ToolCall:
     if isinstance(entry, dict) and isinstance(entry.get("function"), dict):
         entry = entry["function"]
     if not isinstance(entry, dict):
         raise Wrong
-    return call(entry.get("name"), entry.get("arguments", entry.get("parameters")), names)
+    return call(entry.get("name"), entry.get("arguments", entry.get("parameters")), offered)
 
 
 class CallSplitter:
     """Takes the calls out of a text by a Grammar. Their indices count from 0."""
 
-    def __init__(self, grammar: Grammar, names: Names) -> None:
+    def __init__(self, grammar: Grammar, offered: Offered) -> None:
         self._grammar = grammar
-        self._names = names
+        self._offered = offered
         self._everywhere = re.compile("|".join(map(re.escape, grammar.marks)) or "(?!)")
         self._text = ""  # not yet told, and no call begins in it as far as can be seen
         self._space = ""  # white space before what may be a call
@@ -97,7 +105,7 @@ class CallSplitter:
             assert region is not None
             region.at = 0
             try:
-                found = self._grammar.read(region, self._names)
+                found = self._grammar.read(region, self._offered)
             except More:
                 return said
             except Wrong:

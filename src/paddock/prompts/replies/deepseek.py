@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paddock.messages import ToolCall
-from paddock.prompts.replies.calls import Grammar, Names, call
+from paddock.prompts.replies.calls import Grammar, Offered, call
 from paddock.prompts.replies.cursor import Cursor
 
 CALLS_BEGIN, CALLS_END = "<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"
@@ -23,19 +23,19 @@ SEPARATOR = "<｜tool▁sep｜>"
 _TYPE, _FENCE = "function", "```"
 
 
-def _read(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
+def _read(cursor: Cursor, offered: Offered) -> Sequence[ToolCall]:
     cursor.literal(CALLS_BEGIN)
     cursor.space()
     found: list[ToolCall] = []
     while not found or not cursor.optional(CALLS_END):
-        found.append(_one(cursor, names))
+        found.append(_one(cursor, offered))
         cursor.space()
         if cursor.finished:
             break
     return found
 
 
-def _one(cursor: Cursor, names: Names) -> ToolCall:
+def _one(cursor: Cursor, offered: Offered) -> ToolCall:
     cursor.literal(CALL_BEGIN)
     name = cursor.until(SEPARATOR).strip()
     cursor.space()
@@ -52,7 +52,7 @@ def _one(cursor: Cursor, names: Names) -> ToolCall:
         cursor.space()
     if not cursor.finished:
         cursor.literal(CALL_END)
-    return call(name, arguments, names)
+    return call(name, arguments, offered)
 
 
 GRAMMAR = Grammar(_read, marks=(CALLS_BEGIN,))

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from paddock.messages import Think
-from paddock.prompts.replies import deepseek, gemma, harmony, hermes, llama, mistral, tagged
-from paddock.prompts.replies.calls import CallSplitter, Grammar, Names
+from paddock.prompts.replies import deepseek, gemma, harmony, hermes, llama, mistral, qwen_coder, tagged
+from paddock.prompts.replies.calls import CallSplitter, Grammar, Offered
 from paddock.prompts.replies.said import Plain, Said, Splitter
 from paddock.prompts.replies.thinking import Tags, ThinkingSplitter
 
@@ -35,9 +35,9 @@ class Format(Protocol):
     @property
     def short_ids(self) -> bool: ...
 
-    def splitter(self, names: Names, think: Think | None, prompt: str) -> Splitter:
-        """For one reply to `prompt`. `names` are those of the tools on offer, None where nobody said which
-        there are; `think` None where the model cannot."""
+    def splitter(self, offered: Offered, think: Think | None, prompt: str) -> Splitter:
+        """For one reply to `prompt`. `offered` are the tools, None where nobody said which there are; `think`
+        is None where the model cannot."""
         ...
 
     def effort(self, think: Think) -> Think:
@@ -68,13 +68,13 @@ class Marked:
     def thinks(self) -> bool:
         return self.thoughts is not None
 
-    def splitter(self, names: Names, think: Think | None, prompt: str) -> Splitter:
+    def splitter(self, offered: Offered, think: Think | None, prompt: str) -> Splitter:
         thoughts = calls = None
         if self.thoughts is not None and think is not None:
             thoughts = ThinkingSplitter(self.thoughts, opened=self.thoughts.opened_by(prompt))
         # Where no tool was named, only a mark tells a call from an answer that looks like one.
-        if self.grammar is not None and (names or (names is None and self.grammar.marks)):
-            calls = CallSplitter(self.grammar, names)
+        if self.grammar is not None and (offered or (offered is None and self.grammar.marks)):
+            calls = CallSplitter(self.grammar, offered)
         if thoughts is not None and calls is not None:
             return _Both(thoughts, calls)
         return thoughts or calls or Plain()
@@ -98,8 +98,8 @@ class Channels:
     thinks: bool = True
     short_ids: bool = False
 
-    def splitter(self, names: Names, think: Think | None, prompt: str) -> Splitter:
-        return harmony.HarmonySplitter(names, prompt)
+    def splitter(self, offered: Offered, think: Think | None, prompt: str) -> Splitter:
+        return harmony.HarmonySplitter(offered, prompt)
 
     def effort(self, think: Think) -> Think:
         return {False: "low", True: "medium", "max": "high"}.get(think, think)  # type: ignore[return-value]
@@ -128,15 +128,34 @@ class _Both:
 PLAIN = Marked("plain")
 
 _THOUGHTS = (Tags(), mistral.THOUGHTS, Tags("<|START_THINKING|>", "<|END_THINKING|>"))
+_MISTRAL = Marked("mistral", None, mistral.GRAMMAR, mistral.PRESERVED, short_ids=True)
+_DEEPSEEK = Marked("deepseek", None, deepseek.GRAMMAR, deepseek.PRESERVED)
+_QWEN_CODER = Marked("qwen-coder", None, qwen_coder.GRAMMAR, qwen_coder.PRESERVED)
+_HERMES = Marked("hermes", None, hermes.GRAMMAR, hermes.PRESERVED)
+_LLAMA = Marked("llama", None, llama.GRAMMAR, llama.PRESERVED)
 #: What a template contains of a format, the most telling first.
 _FORMATS = (
-    (mistral.MARK, Marked("mistral", None, mistral.GRAMMAR, mistral.PRESERVED, short_ids=True)),
-    (deepseek.CALLS_BEGIN, Marked("deepseek", None, deepseek.GRAMMAR, deepseek.PRESERVED)),
-    (hermes.OPENING, Marked("hermes", None, hermes.GRAMMAR, hermes.PRESERVED)),
-    (llama.TAG, Marked("llama", None, llama.GRAMMAR, llama.PRESERVED)),
-    ("<|start_header_id|>", Marked("llama", None, llama.GRAMMAR, llama.PRESERVED)),
+    (mistral.MARK, _MISTRAL),
+    (deepseek.CALLS_BEGIN, _DEEPSEEK),
+    (qwen_coder.FUNCTION, _QWEN_CODER),
+    ("<arg_key>", PLAIN),  # GLM 4.5 has Hermes' tags around something else
+    (hermes.OPENING, _HERMES),
+    (llama.TAG, _LLAMA),
+    ("<|start_header_id|>", _LLAMA),
     ("<start_of_turn>", Marked("gemma", None, gemma.GRAMMAR)),
 )
+#: Ollama's names for parsers of the formats that are built in here, and whether they take thoughts apart.
+_PARSERS = {
+    "qwen3": (_HERMES, True),
+    "qwen3-thinking": (_HERMES, True),
+    "qwen3-vl-instruct": (_HERMES, False),
+    "qwen3-vl-thinking": (_HERMES, True),
+    "qwen3-coder": (_QWEN_CODER, False),
+    "qwen3.5": (_QWEN_CODER, True),
+    "deepseek3": (_DEEPSEEK, True),
+    "ministral": (_MISTRAL, True),
+    "passthrough": (PLAIN, False),
+}
 #: What the formats are called, thoughts aside.
 NAMES = (*dict.fromkeys(found.name for _, found in _FORMATS), Channels().name, PLAIN.name)
 _THOUGHT_CUT_OFF = re.compile(r"""split\(\s*['"]</think>""")
@@ -162,6 +181,16 @@ def of_tags(template: str, thoughts: Tags | None, tag: str | None) -> Format:
     if not any(tag.startswith(mark) for mark in marks):
         found = Marked("tagged", None, tagged.grammar(tag), (tag,))
     return _with_thoughts(found, thoughts)
+
+
+def of_parser(parser: str) -> Format | None:
+    """The format that Ollama calls `parser` in a model's configuration; None where it is none of ours."""
+    if parser == "harmony":
+        return Channels()
+    if parser not in _PARSERS:
+        return None
+    found, thinks = _PARSERS[parser]
+    return _with_thoughts(found, (mistral.THOUGHTS if found is _MISTRAL else Tags()) if thinks else None)
 
 
 def _calls_in(template: str) -> Marked:

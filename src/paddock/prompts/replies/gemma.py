@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paddock.messages import ToolCall
-from paddock.prompts.replies.calls import Grammar, Names, calls
+from paddock.prompts.replies.calls import Grammar, Offered, calls
 from paddock.prompts.replies.cursor import Cursor
 from paddock.prompts.replies.pythonic import read_call
 
@@ -18,10 +18,10 @@ _FENCE = "```"
 _FENCES = (f"{_FENCE}tool_code", f"{_FENCE}json")
 
 
-def _read(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
+def _read(cursor: Cursor, offered: Offered) -> Sequence[ToolCall]:
     fenced = cursor.optional(*_FENCES)
     cursor.space()
-    found = _calls(cursor, names)
+    found = _calls(cursor, offered)
     if fenced:
         cursor.space()
         if not cursor.finished:
@@ -29,15 +29,15 @@ def _read(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
     return found
 
 
-def _calls(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
+def _calls(cursor: Cursor, offered: Offered) -> Sequence[ToolCall]:
     if cursor.optional("{"):
         cursor.at -= 1
-        return calls(cursor.value("{"), names)
+        return calls(cursor.value("{"), offered)
     listed = cursor.optional("[")
     found: list[ToolCall] = []
     while True:
         cursor.space()
-        found.append(read_call(cursor, names, cursor.name()))
+        found.append(read_call(cursor, offered, cursor.name()))
         if not listed:
             return found
         cursor.space()

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
-from paddock.prompts.replies.calls import Names, call, overlap
+from paddock.prompts.replies.calls import Offered, call, overlap
 from paddock.prompts.replies.cursor import Wrong, json_value
 from paddock.prompts.replies.said import Said
 
@@ -58,8 +58,8 @@ class HarmonySplitter:
     """Takes a reply in channels apart. `prompt` may end inside a header, or inside a message, of the
     assistant's; usually it ends where a header is to go on."""
 
-    def __init__(self, names: Names, prompt: str = "") -> None:
-        self._names = names
+    def __init__(self, offered: Offered, prompt: str = "") -> None:
+        self._offered = offered
         self._text = ""  # not yet told
         self._header: _Header | None = None  # of the message that is being read
         self._count = 0
@@ -125,7 +125,7 @@ class HarmonySplitter:
         if not header.tool:
             return Said(content=text)
         try:
-            made = call(header.tool, json_value(text) if text.strip() else {}, self._names)
+            made = call(header.tool, json_value(text) if text.strip() else {}, self._offered)
         except Wrong:
             ending = found[0] if found is not None and found[0] not in (START, CHANNEL) else ""
             return Said(content=header.text + text + ending)

@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paddock.messages import ToolCall
-from paddock.prompts.replies.calls import Grammar, Names, calls
+from paddock.prompts.replies.calls import Grammar, Offered, calls
 from paddock.prompts.replies.cursor import Cursor
 
 OPENING, CLOSING = "<tool_call>", "</tool_call>"
 
 
-def _read(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
+def _read(cursor: Cursor, offered: Offered) -> Sequence[ToolCall]:
     cursor.literal(OPENING)
     cursor.space()
-    found = calls(cursor.value(), names)
+    found = calls(cursor.value(), offered)
     cursor.space()
     if not cursor.finished:  # a model that ends right after the object has said all there is to say
         cursor.literal(CLOSING)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paddock.messages import ToolCall
-from paddock.prompts.replies.calls import Grammar, Names, call, calls
+from paddock.prompts.replies.calls import Grammar, Offered, call, calls
 from paddock.prompts.replies.cursor import Cursor, Wrong
 from paddock.prompts.replies.pythonic import read_call
 
@@ -20,26 +20,26 @@ _INTERPRETER = "code_interpreter"
 _METHOD = ".call"
 
 
-def _read(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
+def _read(cursor: Cursor, offered: Offered) -> Sequence[ToolCall]:
     tagged = bool(cursor.optional(TAG, ";") == TAG)
     cursor.space()
     if not tagged or cursor.text.startswith("{", cursor.at):
-        return calls(cursor.value("{"), names)
+        return calls(cursor.value("{"), offered)
     start = cursor.at
     try:
-        return (_built_in(cursor, names),)
+        return (_built_in(cursor, offered),)
     except Wrong:
         cursor.at = start
-        if names is not None and _INTERPRETER not in names:
+        if offered is not None and _INTERPRETER not in offered:
             raise
         code = cursor.rest().rstrip()
         if not code:
             raise
-        return (call(_INTERPRETER, {"code": code}, names),)
+        return (call(_INTERPRETER, {"code": code}, offered),)
 
 
-def _built_in(cursor: Cursor, names: Names) -> ToolCall:
-    return read_call(cursor, names, cursor.name().removesuffix(_METHOD))
+def _built_in(cursor: Cursor, offered: Offered) -> ToolCall:
+    return read_call(cursor, offered, cursor.name().removesuffix(_METHOD))
 
 
 GRAMMAR = Grammar(_read, marks=(TAG,), leading=("{", ";"))

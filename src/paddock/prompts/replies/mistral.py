@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from paddock.messages import ToolCall
-from paddock.prompts.replies.calls import Grammar, Names, call, calls
-from paddock.prompts.replies.cursor import Cursor, Wrong
+from paddock.prompts.replies.calls import Grammar, Offered, call, calls, known
+from paddock.prompts.replies.cursor import Cursor
 from paddock.prompts.replies.thinking import Tags
 
 MARK = "[TOOL_CALLS]"
@@ -19,21 +19,20 @@ ARGUMENTS, IDENTITY = "[ARGS]", "[CALL_ID]"
 THOUGHTS = Tags("[THINK]", "[/THINK]")
 
 
-def _read(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
+def _read(cursor: Cursor, offered: Offered) -> Sequence[ToolCall]:
     cursor.literal(MARK)
     cursor.space()
     # The array is the likelier; a name begins with neither.
     if cursor.optional("[", "{"):
         cursor.at -= 1
-        return calls(cursor.value(), names)
+        return calls(cursor.value(), offered)
     name = cursor.name()
-    if names is not None and name not in names:
-        raise Wrong
+    known(name, offered)
     cursor.space()
     if cursor.optional(IDENTITY, ARGUMENTS) == IDENTITY:
         cursor.until(ARGUMENTS)
     cursor.space()
-    return (call(name, cursor.value("{"), names),)
+    return (call(name, cursor.value("{"), offered),)
 
 
 GRAMMAR = Grammar(_read, marks=(MARK,))

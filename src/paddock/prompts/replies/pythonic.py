@@ -1,17 +1,17 @@
 """Calls in Python's notation, `name(key="value", other=[1, True])`, read without running anything.
 
 Only literals are values: strings, numbers, lists, dictionaries, and the words for true, false and nothing in
-Python's spelling and in JSON's. An argument without a name would need the function's definition to be
-understood; such a call is none.
+Python's spelling and in JSON's. Arguments without a name are in the order of the function's definition.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paddock.messages import ToolCall
-from paddock.prompts.replies.calls import Names, call
+from paddock.prompts.replies.calls import Offered, call, known
 from paddock.prompts.replies.cursor import Cursor, Wrong
 
 _STRING = re.compile(r"""'((?:[^'\\]|\\.)*)'|"((?:[^"\\]|\\.)*)\"""", re.DOTALL)
@@ -28,29 +28,44 @@ _WORDS: dict[str, Any] = {
 }
 
 
-def read_call(cursor: Cursor, names: Names, name: str) -> ToolCall:
+def read_call(cursor: Cursor, offered: Offered, name: str) -> ToolCall:
     """The call of `name`, of which the bracket comes next. Raises More and Wrong."""
-    if names is not None and name not in names:  # before anything is waited for
-        raise Wrong
-    return call(name, arguments(cursor.bracketed("(", "\"'")), names)
+    schema = known(name, offered)  # before anything is waited for
+    properties = schema.get("properties")
+    order = tuple(properties) if isinstance(properties, Mapping) else ()
+    return call(name, arguments(cursor.bracketed("(", "\"'"), order), offered)
 
 
-def arguments(text: str) -> dict[str, Any]:
-    """What stands between the brackets of a call, brackets included, by name. Raises Wrong."""
+def arguments(text: str, order: Sequence[str] = ()) -> dict[str, Any]:
+    """What stands between the brackets of a call, brackets included, by name; `order` names those that stand
+    there without one. Raises Wrong."""
     cursor = Cursor(text, ended=True)
     found: dict[str, Any] = {}
     cursor.literal("(")
     cursor.space()
     while not cursor.optional(")"):
-        key = cursor.name()
-        cursor.space()
-        cursor.literal("=")
-        cursor.space()
+        key = _key(cursor) or (order[len(found)] if len(found) < len(order) else "")
+        if not key or key in found:
+            raise Wrong
         found[key] = _value(cursor)
         _separated(cursor, ")")
     if not cursor.finished:
         raise Wrong
     return found
+
+
+def _key(cursor: Cursor) -> str:
+    """The name before a value, "" where there is none."""
+    start = cursor.at
+    try:
+        key = cursor.name()
+        cursor.space()
+        cursor.literal("=")
+    except Wrong:
+        cursor.at = start
+        return ""
+    cursor.space()
+    return key
 
 
 def _value(cursor: Cursor) -> Any:

@@ -12,10 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from paddock.messages import ToolCall
-from paddock.prompts.replies.calls import Grammar, Names, call
+from paddock.prompts.replies.calls import Grammar, Offered, call
 from paddock.prompts.replies.cursor import Cursor, Wrong, json_value
 
 _BARE = ("{", "[")
+_FENCE = "```"
 #: Between tag and object there is a name, and little else. What is longer is a text about something.
 _LONGEST_TITLE = 200
 _OBJECT = re.compile(r"[\[{]")
@@ -23,22 +24,29 @@ _OBJECT = re.compile(r"[\[{]")
 
 def grammar(tag: str) -> Grammar:
     """How calls are read that begin with `tag`."""
-    closing = f"</{tag[1:]}" if tag.startswith("<") else f"[/{tag[1:]}" if len(tag) > 1 else ""
+    closing = _closing(tag)
 
-    def read(cursor: Cursor, names: Names) -> Sequence[ToolCall]:
+    def read(cursor: Cursor, offered: Offered) -> Sequence[ToolCall]:
         cursor.literal(tag)
-        if tag in _BARE:
-            cursor.at -= len(tag)
+        if tag.endswith(_BARE):  # it belongs to the JSON
+            cursor.at -= 1
         title = _title(cursor)
         text = cursor.bracketed("{[")
         value = json_value(text)
-        found = [_call(entry, title, text, names) for entry in _entries(value)]
+        found = [_call(entry, title, text, offered) for entry in _entries(value)]
         if closing:
             cursor.space()
             cursor.optional(closing)
         return found
 
     return Grammar(read, leading=(tag,)) if tag in _BARE else Grammar(read, marks=(tag,))
+
+
+def _closing(tag: str) -> str:
+    """What may stand after a call, as the other half of the tag."""
+    if _FENCE in tag:
+        return _FENCE
+    return f"</{tag[1:]}" if tag.startswith("<") else ""
 
 
 def _title(cursor: Cursor) -> str:
@@ -58,18 +66,18 @@ def _entries(value: Any) -> list[Any]:
     return entries
 
 
-def _call(entry: dict[str, Any], title: str, text: str, names: Names) -> ToolCall:
+def _call(entry: dict[str, Any], title: str, text: str, offered: Offered) -> ToolCall:
     given = entry.get("name")
-    if isinstance(given, str) and (names is None or given in names):
+    if isinstance(given, str) and (offered is None or given in offered):
         name = given
     else:
-        name = _earliest(title, names) or _earliest(text, names)
-    return call(name, _arguments(entry, name), names)
+        name = _earliest(title, offered) or _earliest(text, offered)
+    return call(name, _arguments(entry, name), offered)
 
 
-def _earliest(text: str, names: Names) -> str:
+def _earliest(text: str, offered: Offered) -> str:
     """The known name that stands first in `text`, the longest where several do."""
-    places = [(text.find(name), -len(name), name) for name in names or () if name and name in text]
+    places = [(text.find(name), -len(name), name) for name in offered or () if name and name in text]
     return min(places)[2] if places else ""
 
 
