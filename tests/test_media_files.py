@@ -16,7 +16,7 @@ from PIL import Image
 
 from paddock.errors import BadField, InvalidMedia
 from paddock.formats import media
-from paddock.formats.pictures import MAX_SIDE, picture_format, picture_size
+from paddock.formats.pictures import MAX_PARTS, MAX_SIDE, picture_format, picture_size
 from paddock.formats.recordings import MAX_SECONDS, recording_format, recording_seconds
 from samples import base64_of, chunk, picture, png, recording, silence
 
@@ -53,6 +53,12 @@ def test_a_picture_is_known_by_its_bytes_and_measured(format: str, size: tuple[i
 )
 def test_their_variants_are_measured_too(format: str, how: dict[str, object]) -> None:
     assert picture_size(picture(30, 20, format=format, **how), format.lower()) == (30, 20)
+
+
+def test_a_jpeg_may_be_filled_up_between_its_segments() -> None:
+    data = picture(30, 20, format="JPEG")
+    end = 4 + int.from_bytes(data[4:6], "big")  # of the first segment
+    assert picture_size(data[:end] + bytes(3) + b"\xff\xff" + data[end:], "jpeg") == (30, 20)
 
 
 def test_a_webp_with_an_alpha_channel_and_one_that_moves() -> None:
@@ -109,6 +115,23 @@ def test_a_webp_that_only_its_decoder_finds_damaged_is_refused() -> None:
     data = bytearray(picture(300, 200, format="WEBP", lossless=True))
     data[26:] = bytes(len(data) - 26)
     assert "webp picture" in refusal(base64_of(bytes(data)))
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (
+            b"\x89PNG\r\n\x1a\n" + png(4, 4)[8:33] + chunk(b"tEXt", b"") * (MAX_PARTS + 1),
+            "png picture has more",
+        ),
+        (b"\xff\xd8" + b"\xff\xe0\x00\x02" * (MAX_PARTS + 1), "jpeg picture has more"),
+        (b"GIF89a\1\0\1\0\0\0\0" + b"\x21\xfe\x00" * (MAX_PARTS + 1), "gif picture has more"),
+        (b"GIF89a\1\0\1\0\0\0\0\x21\xfe" + b"\1x" * (MAX_PARTS + 1), "gif picture has more"),
+        (b"RIFF\0\0\0\0WAVE" + b"LIST\0\0\0\0" * 1001, "more than 1000 chunks"),
+    ],
+)
+def test_a_file_of_countless_small_parts_keeps_nobody_busy(data: bytes, why: str) -> None:
+    assert why in refusal(base64_of(data))
 
 
 def test_a_png_without_pixels_or_size_is_refused() -> None:

@@ -24,6 +24,7 @@ Available Commands:
   /?, /help       Help for a command
 
 Use """ to begin and end a message of several lines.
+Name a file, as in ./cat.png or ./voice.wav, to show it to a model that sees or hears.
 Ctrl + c stops an answer, Ctrl + d ends the conversation.'''
 
 

@@ -11,8 +11,10 @@ in Microsoft's documentation), WebP container (RFC 9649).
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zlib
+from collections.abc import Iterator
 
 from paddock.errors import InvalidMedia
 
@@ -21,6 +23,8 @@ MAX_PIXELS = 1 << 26
 MAX_SIDE = 1 << 15
 #: The longer side in shorter ones. Projectors round the shorter side of a thread to nothing.
 MAX_RATIO = 200
+#: Chunks, segments or blocks of one file; the largest pictures have tens of thousands.
+MAX_PARTS = 1 << 18
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 #: Start-of-frame markers: all of C0-CF but the tables DHT (C4), JPG (C8) and DAC (CC).
@@ -70,7 +74,9 @@ def picture_size(data: bytes, format: str) -> tuple[int, int]:
 
 def _png(data: bytes) -> tuple[int, int]:
     at, seen = len(_PNG), set[bytes]()
-    while b"IEND" not in seen:
+    for _ in _parts("png"):
+        if b"IEND" in seen:
+            break
         length, kind = _u32(data, at, big=True), data[at + 4 : at + 8]
         end = at + 12 + length
         if end > len(data):
@@ -88,9 +94,10 @@ def _png(data: bytes) -> tuple[int, int]:
 
 def _jpeg(data: bytes) -> tuple[int, int]:
     at, size = 2, (0, 0)
-    while True:
-        if data[at] != 0xFF:
-            raise InvalidMedia(f"the jpeg picture is damaged at byte {at}")
+    for _ in _parts("jpeg"):
+        at = data.find(b"\xff", at)  # some programs fill up behind a segment
+        if at < 0:
+            raise InvalidMedia("the jpeg picture is cut off")
         while data[at] == 0xFF:  # any number of them may stand before a marker
             at += 1
         marker = data[at]
@@ -113,12 +120,14 @@ def _jpeg(data: bytes) -> tuple[int, int]:
 
 def _gif(data: bytes) -> tuple[int, int]:
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    at = 13 + _gif_colours(flags)
-    while data[at] == 0x21:  # extensions before the first picture
-        at = _gif_blocks(data, at + 2)
+    at, parts = 13 + _gif_colours(flags), _parts("gif")
+    for _ in parts:  # extensions before the first picture
+        if data[at] != 0x21:
+            break
+        at = _gif_blocks(data, at + 2, parts)
     if data[at] != 0x2C:
         raise InvalidMedia("the gif picture has no pixels")
-    _gif_blocks(data, at + 11 + _gif_colours(data[at + 9]))
+    _gif_blocks(data, at + 11 + _gif_colours(data[at + 9]), parts)
     return width, height
 
 
@@ -127,9 +136,11 @@ def _gif_colours(flags: int) -> int:
     return 3 << ((flags & 7) + 1) if flags & 0x80 else 0
 
 
-def _gif_blocks(data: bytes, at: int) -> int:
+def _gif_blocks(data: bytes, at: int, parts: Iterator[None]) -> int:
     """Where the chain of blocks that begins at `at` ends."""
-    while data[at]:
+    for _ in parts:
+        if not data[at]:
+            break
         at += data[at] + 1
     return at + 1
 
@@ -162,6 +173,12 @@ def _webp(data: bytes) -> tuple[int, int]:
         width, height = struct.unpack_from("<HH", data, 26)
         return width & 0x3FFF, height & 0x3FFF
     raise InvalidMedia("the webp picture is damaged: it has no frame")
+
+
+def _parts(format: str) -> Iterator[None]:
+    """As many turns as a file may have parts: small ones could keep a thread busy for long."""
+    yield from itertools.repeat(None, MAX_PARTS)
+    raise InvalidMedia(f"the {format} picture has more than {MAX_PARTS} parts")
 
 
 def _u32(data: bytes, at: int, big: bool = False) -> int:

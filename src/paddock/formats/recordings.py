@@ -21,6 +21,7 @@ _BITRATES_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160)
 _RATES = (44100, 48000, 32000)
 #: A WAV that was written into a pipe does not know its own length.
 _UNKNOWN = (0, 0xFFFFFFFF)
+_MAX_CHUNKS = 1000
 
 
 def recording_format(data: bytes) -> str:
@@ -51,7 +52,7 @@ def recording_seconds(data: bytes, format: str) -> float:
 def _wav(data: bytes) -> float:
     at, per_second = 12, 0
     length: int
-    while True:
+    for _ in range(_MAX_CHUNKS):
         kind, length = struct.unpack_from("<4sI", data, at)
         if kind == b"data":
             break
@@ -61,6 +62,8 @@ def _wav(data: bytes) -> float:
                 raise InvalidMedia("the wav recording is damaged: its format makes no sense")
             per_second = struct.unpack_from("<I", data, at + 16)[0]
         at += 8 + length + (length & 1)
+    else:
+        raise InvalidMedia(f"the wav recording has more than {_MAX_CHUNKS} chunks before its sound")
     if not per_second:
         raise InvalidMedia("the wav recording is damaged: its format is missing")
     there = len(data) - at - 8
