@@ -160,6 +160,21 @@ def test_a_picture_may_follow_an_earlier_context(server: RunningServer) -> None:
     assert abs(tokens(answer) - alone - len(context)) <= 4
 
 
+@pytest.mark.parametrize(
+    ("template", "shown"),
+    [
+        ("USER: {{ .Prompt }} ASSISTANT:", "USER: [img-0]What is it? ASSISTANT:"),
+        ("{{ range .Messages }}{{ len .Images }}: {{ .Content }}{{ end }} A:", "1: [img-0]What is it? A:"),
+    ],
+)
+def test_a_go_template_places_pictures(server: RunningServer, template: str, shown: str) -> None:
+    asked = {"prompt": "What is it?", "template": template}
+    answer = generate(server, **asked, images=[base64_of(picture())], _debug_render_only=True)
+    assert answer.json["_debug_info"]["rendered_template"] == shown
+    bare = tokens(generate(server, **asked))
+    assert abs(tokens(generate(server, **asked, images=[base64_of(picture())])) - bare - area(64, 48)) <= 2
+
+
 def test_an_answer_about_a_picture_is_held_to_a_schema(server: RunningServer) -> None:
     schema = {"type": "object", "properties": {"colour": {"enum": ["red", "blue"]}}, "required": ["colour"]}
     answer = chat(server, turn("Which?", picture()), format=schema, think=False, options={"num_predict": 40})
