@@ -13,7 +13,7 @@ import pytest
 
 from calls import post
 from conftest import RunningServer
-from stores import add_speaking
+from stores import add_speaking, add_variant
 
 TOOLS = [
     {"type": "function", "function": {"name": name, "parameters": {"type": "object", "properties": {}}}}
@@ -81,6 +81,34 @@ def test_a_reply_in_the_form_of_another_model(
     assert (thinking, "".join(message["content"] for message in messages), told) == expected
     assert len(messages) > 1
     assert lines[-1]["done_reason"] == "stop"
+
+
+GO = (
+    "{{ if .Tools }}{{ .Tools }}{{ end }}{{ .Suffix }}{{ range .Messages }}"
+    "{{ .Role }}: {{ if .Thinking }}<hm>{{ .Thinking }}</hm>{{ end }}{{ .Content }}"
+    '{{ range .ToolCalls }}<call>{"name": "{{ .Function.Name }}", "arguments": {{ .Function.Arguments }}}'
+    "</call>{{ end }}{{ .ToolName }}\n{{ end }}assistant: "
+)
+
+
+def test_the_tags_of_a_go_template_are_those_of_its_replies(server: RunningServer) -> None:
+    add_variant(server.store, "like-go", ("template", GO))
+    shown = post(server.url, "/api/show", model="like-go").json
+    assert shown["paddock"] == {"renderer": "go-template", "splitter": "tagged, thinking"}
+    assert {"tools", "thinking"} <= set(shown["capabilities"])
+    reply = '<hm>Why.</hm>Yes.\n<call>{"name": "get_weather", "arguments": {"city": "Paris"}}</call>'
+    asked: dict[str, Any] = {"model": "like-go", "tools": TOOLS, "stream": False, "think": False}
+    turns = [{"role": "user", "content": "Go."}]
+    said = post(server.url, "/api/chat", messages=turns, grammar=f"root ::= {json.dumps(reply)}", **asked)
+    message = said.json["message"]
+    assert (message["thinking"], message["content"]) == ("Why.", "Yes.")
+    assert [call["function"]["arguments"] for call in message["tool_calls"]] == [{"city": "Paris"}]
+    turns += [message, {"role": "tool", "content": "mild"}]
+    prompt = post(server.url, "/api/chat", messages=turns, _debug_render_only=True, **asked).json
+    assert prompt["_debug_info"]["rendered_template"].endswith(
+        'assistant: <hm>Why.</hm>Yes.<call>{"name": "get_weather", "arguments": {"city":"Paris"}}</call>\n'
+        "tool: mildget_weather\nassistant: <hm>\n\n</hm>\n\n"
+    )
 
 
 def test_a_reply_in_channels_has_its_answer_told_alone(server: RunningServer) -> None:
