@@ -157,6 +157,7 @@ WELL_FORMED: list[tuple[str, str, str, str, list[tuple[str, dict[str, Any]]]]] =
         "",
         [("code_interpreter", {"code": "import math\nprint(math.pi * 2)"})],
     ),
+    ("llama", '{"function": "get_weather", "parameters": {"city": "Paris"}}', "", "", [PARIS]),
     # Mistral: an array up to version 7 of its tokenizer, name and arguments since version 11.
     (
         "mistral",
@@ -417,7 +418,9 @@ def test_without_tools_a_reply_is_left_alone() -> None:
 
 def test_where_nobody_said_which_tools_there_are_only_marked_calls_count() -> None:
     assert asked(said(HERMES, ['<tool_call>{"name": "anything"}</tool_call>'], None)) == [("anything", {})]
-    assert said(GEMMA, ['{"name": "anything"}'], None) == Said(content='{"name": "anything"}')
+    for found in (GEMMA, LLAMA, BARE):
+        assert said(found, ['{"name": "anything"}'], None) == Said(content='{"name": "anything"}')
+    assert asked(said(LLAMA, ['<|python_tag|>{"name": "anything"}'], None)) == [("anything", {})]
 
 
 def test_thoughts_stay_in_the_text_of_a_model_that_cannot_think() -> None:

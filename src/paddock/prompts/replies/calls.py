@@ -66,7 +66,9 @@ def _call_of(entry: Any, offered: Offered) -> ToolCall:
         entry = entry["function"]
     if not isinstance(entry, dict):
         raise Wrong
-    return call(entry.get("name"), entry.get("arguments", entry.get("parameters")), offered)
+    return call(
+        entry.get("name", entry.get("function")), entry.get("arguments", entry.get("parameters")), offered
+    )
 
 
 class CallSplitter:

@@ -8,7 +8,7 @@ tags that were inferred from a Go template, and knows the built-in formats among
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from paddock.messages import Think
@@ -72,9 +72,11 @@ class Marked:
         thoughts = calls = None
         if self.thoughts is not None and think is not None:
             thoughts = ThinkingSplitter(self.thoughts, opened=self.thoughts.opened_by(prompt))
-        # Where no tool was named, only a mark tells a call from an answer that looks like one.
-        if self.grammar is not None and (offered or (offered is None and self.grammar.marks)):
+        if self.grammar is not None and offered:
             calls = CallSplitter(self.grammar, offered)
+        elif self.grammar is not None and offered is None:
+            # Where no tool was named, only a mark tells a call from an answer that looks like one.
+            calls = CallSplitter(replace(self.grammar, leading=()), None)
         if thoughts is not None and calls is not None:
             return _Both(thoughts, calls)
         return thoughts or calls or Plain()
