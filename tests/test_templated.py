@@ -99,6 +99,7 @@ def test_a_broken_template_without_another_is_told_when_it_is_needed() -> None:
         ("{{ range .Messages }}{{ if .Thinking }}{{ .Thinking }}{{ end }}{{ end }}", None),
         ("{{ if .Thinking }}<t>{{ .Thinking }}</t>{{ end }}", None),
         ("{{ range .Others }}<t>{{ .Thinking }}</t>{{ end }}", None),
+        ("{{ range .Messages }}{{ range .Others }}<t>{{ .Thinking }}</t>{{ end }}{{ end }}", None),
         (PLAIN, None),
     ],
 )
@@ -117,6 +118,9 @@ def test_the_tags_of_a_thought_stand_around_it(template: str, tags: tuple[str, s
         ),
         ('{{ range .ToolCalls }}<call>{"name"{{ end }}', "<call>"),
         ('{{ if .ToolCalls }}{"name": 1}{{ end }}', "{"),
+        ('{{ if .ToolCalls }}{"name": 1}{{ end }}{{ if .ToolCalls }}<other>{{ end }}', "{"),
+        ("{{ if .ToolCalls }}{{ range .ToolCalls }}{{ . }}{{ end }}]{{ end }}", "{"),
+        ("{{ if .ToolCalls }}{{ end }}", "{"),
         (PLAIN, "{"),
     ],
 )

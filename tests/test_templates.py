@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from calls import Answer, call, get, post, until
+from calls import Answer, call, post, until
 from conftest import RunningServer, serving
 from stores import add_variant
 
@@ -330,12 +330,16 @@ def test_show_says_which_renderer_a_model_takes_and_shows_its_template(templates
     assert broken["template"] == box["template"]
 
 
-def test_the_users_word_decides_which_template_is_taken(server: RunningServer, serve: Any) -> None:
-    # Alone it goes by what the two can do: the box's Jinja template knows thinking, this one does not.
-    add_variant(server.store, "two", ("template", LEGACY))
-    assert post(server.url, "/api/show", model="two").json["paddock"]["renderer"] == "jinja"
-    assert "<|assistant|>" not in chatted(server, "two", ("user", "Hi."))
-    assert get(server.url, "/api/tags").status == 200
+def test_the_users_word_decides_which_template_is_taken(
+    templates: RunningServer, server: RunningServer
+) -> None:
+    # Without one it goes by what the two can do: the box's Jinja template knows thinking, this one does not.
+    add_variant(server.store, "legacy", ("template", LEGACY))
+    of_itself = post(server.url, "/api/show", model="legacy").json
+    told = post(templates.url, "/api/show", model="legacy").json
+    assert (of_itself["paddock"]["renderer"], told["paddock"]["renderer"]) == ("jinja", "go-template")
+    assert of_itself["template"] != told["template"] == LEGACY
+    assert "<|assistant|>" not in chatted(server, "legacy", ("user", "Hi."))
 
 
 def test_abilities_are_told_from_the_template(templates: RunningServer) -> None:

@@ -98,7 +98,7 @@ def _thoughts(nodes: Block, in_messages: bool) -> Iterator[tuple[str, str]]:
             if opening and closing:
                 yield opening, closing
     for node in nodes:
-        messages = in_messages or (isinstance(node, Range) and _speaks_of(node.pipeline, "Messages"))
+        messages = _speaks_of(node.pipeline, "Messages") if isinstance(node, Range) else in_messages
         for block in _inner(node):
             yield from _thoughts(block, messages)
 
@@ -115,10 +115,11 @@ def _calls(nodes: Block) -> Iterator[str]:
     """What stands first in each block that is there for tool calls, up to a brace."""
     for node in nodes:
         for pipeline, body in _guarded(node):
-            if _speaks_of(pipeline, "ToolCalls"):
-                mark = next(_texts(body), "").partition("{")[0].strip()
-                if mark:
-                    yield mark
+            text = next(_texts(body), None) if _speaks_of(pipeline, "ToolCalls") else None
+            if text is not None:
+                mark = text.partition("{")[0].strip()
+                # What only ends a list does not begin a call.
+                yield JSON_CALL if mark.startswith("]") else mark or JSON_CALL
         for block in _inner(node):
             yield from _calls(block)
 
