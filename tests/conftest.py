@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+#: Properties are about what is true, not about how busy the machine is.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 #: Engines' threads sleep while they wait for each other. Where others want the processors too, spinning makes
 #: every token wait for the scheduler, and answers that take milliseconds take many seconds.

@@ -34,8 +34,12 @@ def watch(program: list[str]) -> int:
     os.set_blocking(wakes, False)
     signal.set_wakeup_fd(wakes)
     signal.signal(signal.SIGCHLD, lambda *_: None)  # only so that the child's end wakes the select
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     child = subprocess.Popen(program, stdin=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
+    if told:  # while it was being started
+        child.terminate()
     while child.poll() is None:
         ready, _, _ = select.select([0, waker], [], [])
         if waker in ready:
