@@ -6,6 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from paddock.prompts.grammar.schema import SHAPES
+
 NAMES = ("a", "b", "name", "kind", "größe", 'q"', "x/y", "ab", "abc")
 WORDS = ("red", "green", "blue", "", 'say "hi"', "back\\slash", "日本", "tab\t", "re")
 PATTERNS = {
@@ -296,3 +298,62 @@ SUCH_AS_SENT: list[Any] = [
     },
     {"type": "string", "maxLength": 12, "pattern": "^[^\\n]+$"},
 ]
+
+
+# ── anything at all ───────────────────────────────────────────────────────────────────────────────
+
+_LEAVES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 20) | st.integers(),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from(["", "string", "integer", "object", "array", "#", "#/$defs/a", "(a|b)*c", "email", "a"]),
+    st.text(max_size=4),
+)
+#: JSON in which the words of schemas stand in the wrong places, mostly.
+scrambled = st.recursive(
+    _LEAVES,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from([*SHAPES, "a", "b"]), inner, max_size=5)
+    ),
+    max_leaves=12,
+).filter(lambda value: isinstance(value, dict))
+
+_TYPES = st.sampled_from(["string", "integer", "object", "array", "number", "null", "boolean"])
+_COUNTS = st.integers(0, 6)
+_NUMBERS = st.integers(-20, 20) | st.floats(-20, 20)
+
+
+def _mixed(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    several = st.lists(inner, min_size=1, max_size=3)
+    members = st.dictionaries(st.sampled_from(["a", "b", "c", '"', "ab"]), inner, max_size=3)
+    counts = {f"{end}{what}": _COUNTS for end in ("min", "max") for what in ("Properties", "Items", "Length")}
+    bounds = dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"), _NUMBERS)
+    return st.fixed_dictionaries(
+        {},
+        optional=counts
+        | bounds
+        | {
+            "type": _TYPES | st.lists(_TYPES, min_size=1, max_size=3, unique=True),
+            "properties": members,
+            "required": st.lists(st.sampled_from(["a", "b", "z"]), unique=True, max_size=2),
+            "additionalProperties": inner,
+            "propertyNames": inner,
+            "items": inner,
+            "prefixItems": several,
+            "uniqueItems": st.booleans(),
+            "enum": st.lists(_LEAVES, min_size=1, max_size=4),
+            "const": _LEAVES,
+            "anyOf": several,
+            "oneOf": several,
+            "allOf": several,
+            "$ref": st.sampled_from(["#", "#/$defs/a", "#/$defs/b"]),
+            "$defs": st.fixed_dictionaries({"a": inner, "b": inner}),
+            "pattern": st.sampled_from([*PATTERNS, "^a+$", "(a|b)*c", "z"]),
+            "format": st.sampled_from([*FORMATS, "int32", "password"]),
+        },
+    )
+
+
+#: Schemas in the right form whose keywords come together at random: most of them say strange things.
+mixed: st.SearchStrategy[Any] = st.recursive(st.booleans() | _mixed(st.just({})), _mixed, max_leaves=6)

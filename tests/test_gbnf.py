@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,6 +89,34 @@ def test_mistakes_are_told_with_their_place(grammar: str, cause: str) -> None:
         of_text(grammar)
     assert cause in str(refusal.value)
     assert str(refusal.value).startswith("invalid grammar: ")
+
+
+_PIECES = [
+    "root",
+    "::=",
+    '"a"',
+    "[a-z]",
+    "|",
+    "(",
+    ")",
+    "*",
+    "+",
+    "?",
+    "{2}",
+    "{1,3}",
+    "\n",
+    "x",
+    '"',
+    ".",
+    "\\",
+]
+
+
+@given(st.text(max_size=30) | st.lists(st.sampled_from(_PIECES), max_size=25).map(" ".join))
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_any_text_is_a_grammar_or_refused(text: str) -> None:
+    with contextlib.suppress(BadGrammar):
+        Drawing(of_text(f"root ::= {text}"), 1).draw()
 
 
 def test_rules_that_nobody_needs_are_left_out() -> None:

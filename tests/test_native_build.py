@@ -16,6 +16,7 @@ from calls import call
 from conftest import RunningServer, environment
 from samples import BLUE, RED, base64_of, picture
 from stores import add_seeing
+from structured import require_valid_answers
 
 pytestmark = [
     pytest.mark.heavy,
@@ -70,6 +71,10 @@ def test_a_server_answers_with_it_and_its_flags_reach_it(server: RunningServer) 
     said = " ".join(running)
     for flag in ("--cache-type-k q8_0", "--cache-type-v q8_0", "--flash-attn on", "--kv-unified"):
         assert flag in said
+
+
+def test_it_is_held_to_schemas(server: RunningServer) -> None:
+    require_valid_answers(server)
 
 
 def test_it_embeds_and_its_death_is_told(server: RunningServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import date, datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from paddock.errors import BadSchema
 from paddock.prompts.grammar import of_json, of_schema
 from paddock.prompts.grammar.gbnf import Grammar
 from paddock.prompts.grammar.numbers import Bounds, integer, number
-from schemas import SUCH_AS_SENT, made
+from schemas import SUCH_AS_SENT, made, mixed, scrambled
 
 SPELLINGS = ((", ", ": "), (",", ":"))
 
@@ -66,6 +67,28 @@ def test_whatever_is_drawn_satisfies_the_schema_and_what_satisfies_it_can_be_wri
     for value in values:
         judge.validate(value)
         assert recognition.accepts(json.dumps(value, ensure_ascii=False))
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(mixed)
+def test_keywords_in_any_company_are_held_or_refused(schema: Any) -> None:
+    try:
+        grammar = of_schema(schema)
+    except BadSchema as error:
+        assert error.pointer.startswith("#")
+        return
+    judge, drawing = validator(schema), Drawing(grammar, 1)
+    for _ in range(5):
+        value = json.loads(drawing.draw())
+        with contextlib.suppress(RecursionError):  # the judge's, where a schema is deep and recursive
+            judge.validate(value)
+
+
+@settings(max_examples=100, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(scrambled)
+def test_what_is_no_schema_is_refused_and_nothing_else_happens(scrambled: Any) -> None:
+    with contextlib.suppress(BadSchema):
+        of_schema(scrambled)
 
 
 @pytest.mark.parametrize("schema", SUCH_AS_SENT, ids=lambda schema: json.dumps(schema)[:60])
@@ -398,6 +421,39 @@ def test_what_cannot_be_held_is_refused_by_name_and_place(
     if pointer is not None:
         assert refusal.value.pointer == pointer
         assert pointer in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "keyword"),
+    [
+        ({"pattern": "(a|b){500}c", "enum": ["ab" * 300 + str(n) for n in range(1000)]}, "pattern"),
+        ({"type": "string", "pattern": "^(a|b|c){0,900}(a|b|c){0,900}$", "maxLength": 1000}, "pattern"),
+        ({"type": "string", "minLength": 1e308}, "minLength"),
+    ],
+    ids=["many values", "many states", "no end"],
+)
+def test_what_would_take_too_long_is_refused(schema: Any, keyword: str) -> None:
+    with pytest.raises(BadSchema) as refusal:
+        of_schema(schema)
+    assert refusal.value.keyword == keyword
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"x" * 300: {"const": 1}}, "additionalProperties": {"const": 2}},
+        {"enum": ["a" * size for size in range(500)]},
+        {"type": "object", "properties": {"a": {"const": 1}}, "maxProperties": 1e308},
+        {
+            "oneOf": [
+                {"properties": {"k": {"const": n}}, "required": ["k"], "type": "object"} for n in range(60)
+            ]
+        },
+    ],
+    ids=["a long name", "texts in texts", "a bound without end", "many branches"],
+)
+def test_what_is_only_large_is_held(schema: Any) -> None:
+    require_all_valid(schema, 20)
 
 
 def test_a_schema_nested_beyond_reason_is_refused() -> None:

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import ollama
 import pytest
-from hypothesis import HealthCheck, given, settings
-from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 
-from calls import Answer, call, post
+from calls import call, post
 from conftest import RunningServer, serving
-from paddock.errors import BadSchema
-from paddock.prompts.grammar import formats, of_schema, schema
-from schemas import SUCH_AS_SENT, made
+from paddock.prompts.grammar import formats, schema
+from structured import ask, require_valid_answers
 
 SUM = {"type": "object", "properties": {"sum": {"type": "integer"}}, "required": ["sum"]}
-
-
-def ask(server: RunningServer, question: str = "What is the capital of France?", **body: Any) -> Answer:
-    messages = [{"role": "user", "content": question}]
-    return post(server.url, "/api/chat", **{"model": "tiny", "messages": messages, "stream": False} | body)
 
 
 # ── format ────────────────────────────────────────────────────────────────────────────────────────
@@ -116,6 +106,11 @@ def test_a_grammar_of_the_clients_own(server: RunningServer) -> None:
     assert thought["content"] == "27 + 48 = 75."
 
 
+def test_special_tokens_that_spell_a_grammars_text_are_written_out(server: RunningServer) -> None:
+    written = "a<|im_start|>b<|fim_prefix|><s>"
+    assert ask(server, grammar=f'root ::= "{written}"', think=False).text == written
+
+
 def test_a_bad_grammar_is_refused_and_the_engine_lives_on(server: RunningServer) -> None:
     ask(server, options={"num_predict": 1})
     engines = server.engines()
@@ -135,47 +130,6 @@ def test_a_bad_grammar_is_refused_and_the_engine_lives_on(server: RunningServer)
 
 
 # ── engines ───────────────────────────────────────────────────────────────────────────────────────
-
-
-@functools.cache
-def hundred() -> list[Any]:
-    """The same hundred schemas in every run: those that are sent, and such as hypothesis makes."""
-    found: dict[str, Any] = {json.dumps(each): each for each in SUCH_AS_SENT}
-
-    @settings(max_examples=300, database=None, derandomize=True, deadline=None,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
-    @given(made)
-    def collect(one: Any) -> None:
-        if len(found) < 100 and "enum" not in one[0] and "const" not in one[0]:
-            try:
-                of_schema(one[0])
-            except BadSchema:
-                return
-            found.setdefault(json.dumps(one[0]), one[0])
-
-    collect()
-    assert len(found) == 100
-    return list(found.values())
-
-
-def require_valid_answers(server: RunningServer) -> None:
-    """Every answer at temperature 1 that ended by itself satisfies its schema."""
-    schemas = hundred()
-
-    def answered(number: int) -> Answer:
-        options = {"temperature": 1, "seed": number, "num_predict": 60}
-        return ask(server, "Answer in JSON.", format=schemas[number], think=False, options=options)
-
-    with ThreadPoolExecutor(4) as several:
-        answers = list(several.map(answered, range(len(schemas))))
-    ended = 0
-    for each, answer in zip(schemas, answers, strict=True):
-        assert answer.status == 200, answer.text
-        if answer.json["done_reason"] == "stop":
-            ended += 1
-            judge = Draft202012Validator(each, format_checker=Draft202012Validator.FORMAT_CHECKER)
-            judge.validate(json.loads(answer.text))
-    assert ended >= 60
 
 
 def test_a_hundred_schemas_on_the_engine_in_the_box(server: RunningServer) -> None:

@@ -19,6 +19,14 @@ from paddock.prompts.replies import harmony
 from paddock.prompts.replies.formats import Channels, Format, Marked
 
 _KEPT = 64
+#: Special tokens that no answer ends with. An engine may spell a grammar's text with them, and would then
+#: leave them out of the answer, which would be shorter than the grammar allows.
+SPECIAL = (
+    "<s>", "<bos>", "<unk>", "<pad>", "[INST]", "[/INST]", "<|begin_of_text|>", "<|start_header_id|>",
+    "<|end_header_id|>", "<|im_start|>", "<start_of_turn>", "<|start|>", "<|channel|>", "<|message|>",
+    "<|constrain|>", "<|user|>", "<|assistant|>", "<|system|>", "<|fim_prefix|>", "<|fim_suffix|>",
+    "<|fim_middle|>", "<tool_call>", "</tool_call>", "<think>", "</think>",
+)  # fmt: skip
 
 
 class Constraints:

@@ -224,7 +224,7 @@ class Inference:
             max(predict, 1),
             request.top_logprobs,
             grammar=held,
-            preserved=preserved,
+            preserved=(*preserved, *constraint.SPECIAL) if held else preserved,
             mixed=prompt.mixed,
         )
         guard, written = Repetition(window), Written(lease.runner, options.sampling.stop)

@@ -32,7 +32,20 @@ _MOST_STATES = 3_000
 
 
 class TooManyStates(Exception):
-    """The expressions together would make too large a grammar."""
+    """The expressions together would make too large a grammar, or take too long to read."""
+
+
+class Budget:
+    """How much work may be spent on all the expressions of a schema, in places looked at."""
+
+    def __init__(self, places: int = 2_000_000) -> None:
+        self._left = places
+
+    def spend(self, places: int) -> None:
+        """Raises TooManyStates when all is spent."""
+        self._left -= places
+        if self._left < 0:
+            raise TooManyStates
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +57,8 @@ class _Step:
 class Machine:
     """An expression as places and steps between them (Thompson's construction). Raises TooManyStates."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, budget: Budget) -> None:
+        self._budget = budget
         self._steps: list[list[_Step]] = []
         self._free: list[list[int]] = []
         self._last = self._place()
@@ -60,6 +74,7 @@ class Machine:
 
     def after(self, places: frozenset[int], code: int) -> frozenset[int]:
         """Where one character leads."""
+        self._budget.spend(len(places))
         found = (step.to for step in self.ways(places) if any(a <= code <= b for a, b in step.ranges))
         return self._closed(found)
 
@@ -71,6 +86,7 @@ class Machine:
         return self.accepts(places)
 
     def _place(self) -> int:
+        self._budget.spend(1)
         if len(self._steps) > _MOST_PLACES:
             raise TooManyStates
         self._steps.append([])
@@ -124,6 +140,7 @@ class Machine:
             if place not in found:
                 found.add(place)
                 todo += self._free[place]
+        self._budget.spend(len(found) + 1)
         return frozenset(found)
 
 

@@ -45,7 +45,10 @@ _MOST_VALUES = 5_000
 def of_schema(schema: Schema) -> Grammar:
     """The grammar of what satisfies a schema. Raises BadSchema where the schema is invalid, holds a keyword
     that a grammar cannot, is too large, or is satisfied by nothing."""
-    return _Conversion(Document(schema)).grammar()
+    try:
+        return _Conversion(Document(schema)).grammar()
+    except RecursionError:
+        raise BadSchema("#", "", "it is nested too deeply") from None
 
 
 def of_json() -> Grammar:
@@ -85,8 +88,8 @@ class _Conversion:
         found = Grammar(rules)
         try:
             require_fit(rules)
-        except BadGrammar as error:
-            raise BadSchema("#", "", str(error)) from None
+        except BadGrammar:
+            raise BadSchema("#", "", "its grammar would keep an engine busy for too long") from None
         if len(found.text) > LONGEST:
             raise BadSchema("#", "", f"its grammar is longer than {LONGEST} characters")
         return found
@@ -184,7 +187,7 @@ class _Conversion:
         base = self._name(name)
         while any(taken.startswith(f"{base}-") for taken in self._taken):
             base = self._name(name)
-        part, rules = strings.of_expressions(facts.expressions, least, most, base)
+        part, rules = strings.of_expressions(facts.expressions, least, most, base, self._reader.machine)
         self._rules |= rules
         self._require_few_rules(facts.place)
         self._taken |= rules.keys()
@@ -230,10 +233,8 @@ class _Conversion:
         if not facts.names and not known:
             return Ref("string")
         if not facts.names:
-            if any(len(name) > 200 for name in known) or len(known) > 500:
-                raise BadSchema(
-                    facts.place, "additionalProperties", "too many or too long names stand beside it"
-                )
+            if len(known) > 1000:
+                raise BadSchema(facts.place, "additionalProperties", "too many names stand beside it")
             return self._own_rule("name", strings.other_than(known))
         if known:
             raise BadSchema(facts.place, "propertyNames", "a grammar cannot hold it beside properties")

@@ -16,7 +16,7 @@ from paddock.errors import BadSchema
 from paddock.prompts.grammar import formats
 from paddock.prompts.grammar.gbnf import Part
 from paddock.prompts.grammar.numbers import Bounds
-from paddock.prompts.grammar.schema import TYPES, escaped, number
+from paddock.prompts.grammar.schema import FARTHEST, TYPES, escaped, number
 
 #: Pointers of subschemas that all apply to one value.
 Node = tuple[str, ...]
@@ -165,10 +165,10 @@ def items(pointer: str, schema: Any) -> Items:
 
 
 def amount(schemas: list[Any], least: str, most: str) -> tuple[int, int | None]:
-    """The narrowest range that two keywords give together."""
+    """The narrowest range that two keywords give together; an end that no answer comes to is none."""
     low = max((int(schema[least]) for schema in schemas if least in schema), default=0)
     highs = [int(schema[most]) for schema in schemas if most in schema]
-    return low, min(highs) if highs else None
+    return low, min(highs) if highs and min(highs) <= FARTHEST else None
 
 
 def bounds(schemas: list[tuple[str, Any]], types: tuple[str, ...]) -> Bounds:

@@ -168,14 +168,17 @@ def one_of(texts: Iterable[str]) -> Part:
     texts = tuple(dict.fromkeys(texts))
     if len(texts) <= _FEW:
         return either(*map(Text, texts))
-    return _tree(texts)
+    return _tree(texts, 0)
 
 
+_DEEPEST_TREE = 40
 #: So many alternatives are readable, and cheap for an engine to follow side by side.
 _FEW = 16
 
 
-def _tree(texts: tuple[str, ...]) -> Part:
+def _tree(texts: tuple[str, ...], depth: int) -> Part:
+    if depth > _DEEPEST_TREE:
+        return either(*map(Text, texts))
     shared = 0
     shortest = min(map(len, texts))
     while shared < shortest and len({text[shared] for text in texts}) == 1:
@@ -186,7 +189,7 @@ def _tree(texts: tuple[str, ...]) -> Part:
         by_first.setdefault(text[:1], []).append(text)
     if len(by_first) == 1:
         return Text(texts[0])
-    return seq(Text(begun), either(*(_tree(tuple(group)) for group in by_first.values())))
+    return seq(Text(begun), either(*(_tree(tuple(group), depth + 1) for group in by_first.values())))
 
 
 def nullable(part: Part, empty: Container[str] = ()) -> bool:

@@ -21,6 +21,8 @@ from paddock.errors import BadSchema
 #: Every kind of value, in the order in which they are offered where a schema says nothing.
 TYPES = ("object", "array", "string", "number", "integer", "boolean", "null")
 
+#: No answer has so many characters, items or members.
+FARTHEST = 10**9
 _MOST_SCHEMAS = 3_000
 _DEEPEST = 100
 
@@ -236,6 +238,8 @@ def _check(pointer: str, found: Schema) -> None:
             fits, sentence = SHAPES[keyword]
             if not fits(value):
                 raise BadSchema(pointer, keyword, sentence)
+            if keyword.startswith("min") and fits is _count and value > FARTHEST:
+                raise BadSchema(pointer, keyword, "no answer is that long")
         elif keyword in _NOT_HELD:
             raise BadSchema(pointer, keyword, "a grammar cannot hold this keyword")
         elif keyword not in _ANNOTATIONS and not keyword.startswith("x-"):

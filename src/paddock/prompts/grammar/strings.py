@@ -8,7 +8,7 @@ models, once they may write white space, write nothing else.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from paddock.prompts.grammar import automata
@@ -30,6 +30,7 @@ from paddock.prompts.grammar.gbnf import (
     optional,
     repeat,
     seq,
+    without,
 )
 
 #: Characters that stand for themselves between quotes.
@@ -123,20 +124,27 @@ def of_length(least: int, most: int | None) -> Part:
 
 
 def of_expressions(
-    expressions: tuple[Part, ...], least: int, most: int | None, name: str
+    expressions: tuple[Part, ...], least: int, most: int | None, name: str, machine: Callable[[Part], Machine]
 ) -> tuple[Part, dict[str, Part]]:
-    """A string that satisfies every expression, with the rules it needs, which begin with `name`. Raises
-    TooManyStates."""
+    """A string that satisfies every expression, with the rules it needs, which begin with `name`.
+    `machine` makes automata. Raises TooManyStates."""
     if len(expressions) == 1:
         shortest, longest = _lengths(expressions[0])
         fits = most is None or (longest is not None and longest <= most)
         if shortest >= least and fits:
             return seq(QUOTE, _escaped(expressions[0]), QUOTE), {}
-    found = automata.product([Machine(each) for each in expressions], least, most)
+    found = automata.product([machine(each) for each in expressions], least, most)
     if found is None:
         return NEVER, {}
-    part, rules = found.rules(name, spelt)
-    return seq(QUOTE, part, QUOTE), rules
+    classes: dict[Part, str] = {}
+
+    def shared(ranges: tuple[Range, ...]) -> Part:
+        """Characters, by a rule of their own where they take long to say: many states speak of the same."""
+        part = spelt(ranges)
+        return Ref(classes.setdefault(part, f"{name}-c{len(classes)}")) if isinstance(part, Either) else part
+
+    part, rules = found.rules(name, shared)
+    return seq(QUOTE, part, QUOTE), {**rules, **{each: written for written, each in classes.items()}}
 
 
 def _lengths(part: Part) -> tuple[int, int | None]:
@@ -181,13 +189,17 @@ def _escaped(part: Part) -> Part:
             return part
 
 
+#: Names are told apart by so many characters. What begins like a longer one is then not written at all.
+_TOLD_APART = 40
+
+
 def other_than(names: Iterable[str]) -> Part:
     """Any string but these. It holds no escapes, so that no other spelling of a name slips through."""
     plain = [name for name in names if quoted(name)[1:-1] == name]
-    return seq(QUOTE, _other(frozenset(plain)))
+    return seq(QUOTE, _other(frozenset(plain), 0))
 
 
-def _other(names: frozenset[str]) -> Part:
+def _other(names: frozenset[str], depth: int) -> Part:
     """The rest of a string that must not become one of `names`, and its closing quote."""
     if not names:
         return seq(repeat(chars(PLAIN), 0, None), QUOTE)
@@ -195,17 +207,9 @@ def _other(names: frozenset[str]) -> Part:
     for name in names - {""}:
         by_first.setdefault(name[0], set()).add(name[1:])
     options: list[Part] = [] if "" in names else [QUOTE]
-    taken: list[Range] = []
     for first, rest in by_first.items():
-        taken.append((ord(first), ord(first)))
-        options.append(seq(Text(first), _other(frozenset(rest))))
-    free: list[Range] = []
-    for low, high in PLAIN:
-        edge = low
-        for code, _ in sorted(taken):
-            if low <= code <= high:
-                free.append((edge, code - 1))
-                edge = code + 1
-        free.append((edge, high))
+        if depth < _TOLD_APART:
+            options.append(seq(Text(first), _other(frozenset(rest), depth + 1)))
+    free = without(PLAIN, ((ord(first), ord(first)) for first in by_first))
     options.append(seq(chars(free), repeat(chars(PLAIN), 0, None), QUOTE))
     return either(*options)

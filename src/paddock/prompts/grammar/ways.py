@@ -13,7 +13,7 @@ from typing import Any
 
 from paddock.errors import BadSchema
 from paddock.prompts.grammar import formats
-from paddock.prompts.grammar.automata import Machine, TooManyStates
+from paddock.prompts.grammar.automata import Budget, Machine, TooManyStates
 from paddock.prompts.grammar.facts import (
     Facts,
     Node,
@@ -34,7 +34,7 @@ from paddock.prompts.grammar.patterns import BadPattern, pattern
 from paddock.prompts.grammar.schema import APPLICATORS, Document, is_keyword, number
 
 #: Steps that reading one schema may take; far beyond what people write, and below a second.
-_MOST_STEPS = 40_000
+_MOST_STEPS = 100_000
 _DEEPEST_COMPARISON = 4
 _DEEPEST_NESTING = 20
 
@@ -50,6 +50,7 @@ class Reader:
         self._under_way: set[Node] = set()
         self._expressions: dict[str, Part] = {}
         self._machines: dict[Part, Machine] = {}
+        self._budget = Budget()
 
     def ways(self, node: Node) -> tuple[Facts, ...]:
         """Every way to satisfy a conjunction; none where it is a contradiction."""
@@ -223,13 +224,14 @@ class Reader:
         if lenient and (facts.formatted or not text.isascii()):
             return True
         try:
-            return all(self._machine(each).matches(text) for each in facts.expressions)
+            return all(self.machine(each).matches(text) for each in facts.expressions)
         except TooManyStates:
             raise BadSchema(facts.place, "pattern", "it is too large for a grammar") from None
 
-    def _machine(self, expression: Part) -> Machine:
+    def machine(self, expression: Part) -> Machine:
+        """The automaton of an expression. Raises TooManyStates, as whatever is asked of it does."""
         if expression not in self._machines:
-            self._machines[expression] = Machine(expression)
+            self._machines[expression] = Machine(expression, self._budget)
         return self._machines[expression]
 
     def _apart(self, left: Facts, right: Facts, depth: int) -> bool:
