@@ -203,7 +203,8 @@ bodies = st.dictionaries(KEYS, anything, max_size=5).map(lambda value: json.dump
 
 
 def understood(body: bytes) -> None:
-    """Every shape, and on to the request: only BadRequest may come out."""
+    """Every shape, and on to the request: only BadRequest may come out, and BadFormat, which is a 500 as
+    Ollama's is."""
     for shape in SHAPES:
         try:
             found = read(body, shape)
@@ -216,7 +217,7 @@ def understood(body: bytes) -> None:
                     wire.embed_request(found, "")
                 case wire.LegacyEmbed():
                     wire.keep_alive(found.keep_alive)
-        except BadRequest as error:
+        except (BadRequest, BadFormat) as error:
             str(error).encode()  # it can be sent
 
 

@@ -178,7 +178,7 @@ class CallSplitter:
 
 def overlap(text: str, mark: str) -> int:
     """How many characters at the end of `text` are the beginning of `mark`, but not the whole of it."""
-    for size in range(min(len(mark) - 1, len(text)), 0, -1):
-        if text.endswith(mark[:size]):
-            return size
-    return 0
+    place = text.find(mark[0], max(len(text) - len(mark) + 1, 0))
+    while place >= 0 and not mark.startswith(text[place:]):
+        place = text.find(mark[0], place + 1)
+    return len(text) - place if place >= 0 else 0
