@@ -55,6 +55,13 @@ FORMS = [
         '[get_weather(city="Paris"), now()]',
         ("", "", [PARIS, NOW]),
     ),
+    (
+        "like-r1",
+        "{% if tools %}{% endif %}<｜tool▁calls▁begin｜> {{ ''.split('</think>')[0] }}",
+        "<think>\nHm.\n</think>\n\n<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather\n"
+        '```json\n{"city": "Paris"}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>',
+        ("Hm.", "", [PARIS]),
+    ),
 ]
 
 
@@ -71,7 +78,7 @@ def test_a_reply_in_the_form_of_another_model(
         messages=[{"role": "user", "content": "Go."}],
         tools=TOOLS,
         think=False,
-        grammar=f"root ::= {json.dumps(reply)}",
+        grammar=f"root ::= {json.dumps(reply, ensure_ascii=False)}",
     ).lines
     messages = [line["message"] for line in lines]
     calls = [call["function"] for message in messages for call in message.get("tool_calls", ())]
@@ -111,11 +118,27 @@ def test_the_tags_of_a_go_template_are_those_of_its_replies(server: RunningServe
     )
 
 
-def test_a_reply_in_channels_has_its_answer_told_alone(server: RunningServer) -> None:
+def test_messages_in_channels_come_apart(server: RunningServer) -> None:
     template = (
-        "{% for m in messages %}{{ m.content }}{% endfor %}<|start|>assistant{# <|channel|><|message|> #}"
+        "{% for m in messages %}{{ m.content }}{% endfor %}{% if tools %}{% endif %}"
+        "<|start|>assistant{# <|channel|><|message|> #}"
     )
     add_speaking(server.store, "like-oss", template)
+    call = "<|start|>assistant<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>"
+    message = post(
+        server.url,
+        "/api/chat",
+        model="like-oss",
+        messages=[
+            {"role": "user", "content": "Go."},
+            {"role": "assistant", "content": "<|channel|>final<|message|>Well. "},  # which goes on
+        ],
+        tools=TOOLS,
+        stream=False,
+        grammar="root ::= " + json.dumps("Four.<|end|>" + call + '{"city": "Paris"}'),
+    ).json["message"]
+    assert message["content"] == "Four."
+    assert [call["function"]["arguments"] for call in message["tool_calls"]] == [{"city": "Paris"}]
     reply = "Four.<|end|><|start|>assistant<|channel|>analysis<|message|>Hm.<|end|>"
     answer = post(
         server.url,
