@@ -23,8 +23,9 @@ LONG_PROMPT = "one two three four five six seven eight nine ten " * 60
 
 def known(behaviour: str, think: bool = False) -> dict[str, Any]:
     """A call of /api/chat to which tiny knows the answer."""
-    found = (k["request"] for k in KNOWN if k["behaviour"] == behaviour and k["route"] == "/api/chat")
-    return next(request for request in found if bool(request.get("think")) is think)
+    found = [k for k in KNOWN if k["route"] == "/api/chat" and bool(k["request"].get("think")) is think]
+    request: dict[str, Any] = next(k["request"] for k in found if k["behaviour"].startswith(behaviour))
+    return request
 
 
 def chat(server: RunningServer, request: dict[str, Any], **more: Any) -> Answer:

@@ -8,6 +8,7 @@ from pathlib import Path
 from paddock.options import LoadOptions, Sampling
 
 HERE = Path(__file__).parent
+DIFFERENCES = (HERE.parent / "docs/differences.md").read_text(encoding="utf-8")
 PAGE = (HERE.parent / "docs/features.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (\S.*?) \| (.*) \|$", PAGE, re.M)
 
@@ -25,6 +26,15 @@ def test_every_test_that_is_named_exists() -> None:
     for module, test in named:
         code = (HERE / f"{module}.py").read_text(encoding="utf-8")
         assert re.search(rf"^(async )?def {test}\(", code, re.M), f"{module}::{test}"
+
+
+def test_every_difference_says_what_ollama_does_what_paddock_does_and_why() -> None:
+    rows = [line for line in DIFFERENCES.splitlines() if line.startswith("| ")]
+    assert len(rows) > 40
+    for row in rows:
+        cells = [cell.strip() for cell in row.strip("|").split(" | ")]
+        assert len(cells) == 3, row
+        assert all(cells), row
 
 
 def test_every_option_has_a_row() -> None:

@@ -117,7 +117,10 @@ def test_several_pictures_in_several_turns_add_up(server: RunningServer) -> None
     pictures = area(64, 48) + area(32, 32) + area(40, 24)
     # Around a picture a text falls into other tokens than in one piece.
     assert abs(tokens(chat(server, *said)) - tokens(chat(server, *bare)) - pictures) <= 4
-    shown = chat(server, *said, _debug_render_only=True).json["_debug_info"]["rendered_template"]
+    info = chat(server, *said, _debug_render_only=True).json["_debug_info"]
+    assert info["image_count"] == 3
+    assert "image_count" not in chat(server, *bare, _debug_render_only=True).json["_debug_info"]
+    shown = info["rendered_template"]
     assert "This [img-0] or this [img-1]?" in shown
     assert "[img-2]And?" in shown
 

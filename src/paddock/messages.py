@@ -159,10 +159,12 @@ class Started:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Comes alone, where only the prompt's text was asked for. `dropped` tokens had no room in it."""
+    """Comes alone, where only the prompt's text was asked for. `dropped` tokens had no room in it; `media`
+    pictures and recordings are part of it."""
 
     prompt: str
     dropped: int = 0
+    media: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,8 @@ async def _insertion(request: GenerateRequest, subject: Subject, runner: Runner)
 
 async def shown(prompt: Prompt, runner: Runner) -> Rendered:
     """The prompt as the model would see it, for whoever asked for nothing else. Raises EngineError."""
-    return Rendered(prompt.text or await runner.detokenize(prompt.tokens), prompt.dropped)
+    media = len(prompt.mixed.media) if prompt.mixed else 0
+    return Rendered(prompt.text or await runner.detokenize(prompt.tokens), prompt.dropped, media)
 
 
 def _fit_tokens(prompt: Prompt, lease: Lease, options: Options, request: Common) -> Prompt:

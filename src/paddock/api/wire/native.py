@@ -285,10 +285,11 @@ class LogprobOut(msgspec.Struct, omit_defaults=True):
     top_logprobs: list[LogprobOut] = []
 
 
-class DebugInfo(msgspec.Struct):
+class DebugInfo(msgspec.Struct, omit_defaults=True):
     """What `_debug_render_only` asked for."""
 
     rendered_template: str
+    image_count: int = 0
 
 
 class FunctionOut(msgspec.Struct):
@@ -381,7 +382,7 @@ def chat_line(model: str, event: Event, top: int) -> ChatLine:
 def _fill(line: GenerateLine | ChatLine, event: Event, top: int) -> None:
     """What both kinds of lines tell in the same fields."""
     if isinstance(event, Rendered):
-        line.debug_info = DebugInfo(event.prompt)
+        line.debug_info = DebugInfo(event.prompt, event.media)
         return
     assert isinstance(event, Chunk)
     line.logprobs = [_logprob_out(each, top) for each in event.logprobs]
