@@ -32,7 +32,7 @@ async def conversed(
 ) -> AsyncGenerator[Started | tuple[Said, End | None], None]:
     """Take a slot for `reserved` tokens and stream what was said; End comes with the last of it. `splitter`
     finds the thoughts that the engine leaves in the content. Raises EngineError."""
-    guard, calls = Repetition(wanted.window), _Calls(offered)
+    guard, calls = Repetition(wanted.window), Calls(offered)
     async with lease.slot(reserved, client), aclosing(lease.runner.converse(wanted)) as steps:
         await anext(steps)  # the engine has accepted the conversation
         yield Started(dropped)
@@ -51,7 +51,7 @@ def _piece(told: Told) -> Piece:
     return Piece(text, written=told.written, progress=told.progress)
 
 
-class _Calls:
+class Calls:
     """Puts calls together. One is whole when the next begins, or the reply has ended."""
 
     def __init__(self, offered: Offered) -> None:
