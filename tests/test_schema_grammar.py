@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl
 
 from grammars import Drawing, Recognition
 from paddock.errors import BadSchema
@@ -149,6 +149,15 @@ def test_what_pydantic_makes_of_classes_is_held_and_read_back() -> None:
     drawing = Drawing(of_schema(schema), 2)
     for _ in range(60):
         Person.model_validate_json(drawing.draw())
+
+
+def test_an_address_as_pydantic_asks_for_it_is_held() -> None:
+    class Link(BaseModel):
+        page: HttpUrl
+
+    require_all_valid(Link.model_json_schema(), 40)
+    page = "https://example.com/a-rather-long-path/" + "x" * 300 + "?q=%20y&z=/#top"
+    assert accepts(Link.model_json_schema(), {"page": page})
 
 
 def test_what_the_openai_package_makes_of_classes_is_held() -> None:

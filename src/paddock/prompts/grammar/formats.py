@@ -47,9 +47,10 @@ _DOMAIN = rf"[a-zA-Z0-9]([a-zA-Z0-9-]{{0,40}}[a-zA-Z0-9])?(\.{_LABEL}){{0,2}}\.[
 _ATOM = "[a-zA-Z0-9_+-]{1,32}"
 _EMAIL = rf"{_ATOM}(\.{_ATOM})?@{_DOMAIN}"
 _PATH_CHAR = r"([A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})"
+#: Below the 2,083 characters that validators of addresses like to allow, so that those need no counting.
 _URI = (
-    rf"[a-z][a-z0-9+.-]{{1,15}}://{_HOST}(:[1-9][0-9]{{0,3}})?(/{_PATH_CHAR}*)*"
-    rf"(\?({_PATH_CHAR}|[/?])*)?(#({_PATH_CHAR}|[/?])*)?"
+    rf"[a-z][a-z0-9+.-]{{1,15}}://{_HOST}(:[1-9][0-9]{{0,3}})?(/({_PATH_CHAR}|/){{0,400}})?"
+    rf"(\?({_PATH_CHAR}|[/?]){{0,120}})?(#({_PATH_CHAR}|[/?]){{0,60}})?"
 )
 
 
