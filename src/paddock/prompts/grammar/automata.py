@@ -166,9 +166,12 @@ class Automaton:
         return Ref(f"{name}-0"), made
 
 
-def product(machines: Sequence[Machine], least: int, most: int | None) -> Automaton | None:
-    """What satisfies all machines with `least` to `most` characters; None where nothing does. Raises
-    TooManyStates."""
+def product(
+    machines: Sequence[Machine], excluded: Sequence[Machine], least: int, most: int | None
+) -> Automaton | None:
+    """What satisfies all machines and none of the excluded ones with `least` to `most` characters; None where
+    nothing does. Raises TooManyStates."""
+    held, machines = len(machines), (*machines, *excluded)
     counted = least if most is None else most
     first: _State = (tuple(machine.start for machine in machines), 0)
     numbers: dict[_State, int] = {first: 0}
@@ -177,7 +180,8 @@ def product(machines: Sequence[Machine], least: int, most: int | None) -> Automa
     ends: set[int] = set()
     while todo:
         places, count = todo.popleft()
-        if count >= least and all(m.accepts(at) for m, at in zip(machines, places, strict=True)):
+        accepted = [machine.accepts(at) for machine, at in zip(machines, places, strict=True)]
+        if count >= least and all(accepted[:held]) and not any(accepted[held:]):
             ends.add(len(steps))
         steps.append([])
         if count == counted and most is not None:
@@ -185,7 +189,7 @@ def product(machines: Sequence[Machine], least: int, most: int | None) -> Automa
         by_target: dict[_State, list[Range]] = {}
         for span in _spans(machines, places):
             to = tuple(m.after(at, span[0]) for m, at in zip(machines, places, strict=True))
-            if all(to):
+            if all(to[:held]):
                 by_target.setdefault((to, min(count + 1, counted)), []).append(span)
         for state, spans in by_target.items():
             if state not in numbers:

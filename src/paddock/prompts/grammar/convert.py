@@ -187,7 +187,9 @@ class _Conversion:
         base = self._name(name)
         while any(taken.startswith(f"{base}-") for taken in self._taken):
             base = self._name(name)
-        part, rules = strings.of_expressions(facts.expressions, least, most, base, self._reader.machine)
+        part, rules = strings.of_expressions(
+            facts.expressions, facts.excluded, facts.characters, base, self._reader.machine
+        )
         self._rules |= rules
         self._require_few_rules(facts.place)
         self._taken |= rules.keys()

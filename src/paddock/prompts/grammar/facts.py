@@ -63,6 +63,7 @@ class Facts:
     length: tuple[int, int | None]  # of an array
     unique: bool
     expressions: tuple[Part, ...]
+    excluded: tuple[Part, ...]  # expressions that must not hold
     formatted: bool  # one of the expressions is a format, which not every validator asserts
     characters: tuple[int, int | None]
     bounds: Bounds

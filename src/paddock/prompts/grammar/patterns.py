@@ -5,11 +5,14 @@ language has. So an expression here means what JavaScript *and* Python make of i
 (`\\s`, `\\W`, `\\D`, `.` and line ends) only what both accept is written. As there, it may match anywhere in
 the string unless `^` and `$` hold it; what stands around the match is free.
 
-A grammar has no memory and cannot look ahead: back references, look-around and word boundaries are refused
-by name. Source of the syntax: ECMA-262, "Patterns", with the `u` flag.
+A grammar has no memory and cannot look around: back references, word boundaries and look-around are refused
+by name. Only what is looked for right after a `^` at the beginning is held, because that speaks of the whole
+string, as another expression would. Source of the syntax: ECMA-262, "Patterns", with the `u` flag.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from paddock.prompts.grammar.gbnf import (
     ALL_CHARS,
@@ -17,9 +20,11 @@ from paddock.prompts.grammar.gbnf import (
     NEVER,
     Part,
     Range,
+    Text,
     chars,
     either,
     nullable,
+    optional,
     repeat,
     seq,
     without,
@@ -67,6 +72,8 @@ _PUNCTUATION = frozenset("^$\\.*+?()[]{}|/-")
 #: White space and punctuation that Python's re.escape puts a backslash before.
 _ESCAPED_TOO = frozenset(" !\"#%&',:;<=>@_`~\n\t\r\v\f")
 
+#: What Python's `$` lets stand behind it.
+_LINE_END = optional(Text("\n"))
 #: Any string.
 ANYTHING = repeat(chars(ALL_CHARS), 0, None)
 
@@ -79,13 +86,27 @@ _BEGIN, _END = _Anchor(), _Anchor()
 _Item = Part | _Anchor
 
 
-def pattern(text: str) -> Part:
-    """The strings in which `text` is found, as whole strings of raw characters. Raises BadPattern."""
-    return either(*(_placed(branch) for branch in _Reader(text).branches()))
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """The strings that all of `held` describe and none of `excluded`, as whole strings of raw characters."""
+
+    held: tuple[Part, ...]
+    excluded: tuple[Part, ...] = ()
 
 
-def _placed(branch: list[_Item]) -> Part:
-    """A branch with the freedom around it that its anchors leave."""
+def pattern(text: str) -> Pattern:
+    """The strings in which `text` is found. Raises BadPattern."""
+    reader = _Reader(text)
+    found = _all(reader.branches())
+    return Pattern((found, *reader.ahead), tuple(reader.never))
+
+
+def _all(branches: list[list[_Item]], end: Part = EMPTY) -> Part:
+    return either(*(_placed(branch, end) for branch in branches))
+
+
+def _placed(branch: list[_Item], end: Part) -> Part:
+    """A branch with the freedom around it that its anchors leave; `end` may stand behind a `$`."""
     begun = bool(branch) and branch[0] is _BEGIN
     branch = branch[1:] if begun else branch
     ended = bool(branch) and branch[-1] is _END
@@ -96,7 +117,7 @@ def _placed(branch: list[_Item]) -> Part:
     inner = seq(*parts)
     if nullable(inner) and not (begun and ended):
         return ANYTHING  # nothing at all is found in every string
-    return seq(EMPTY if begun else ANYTHING, inner, EMPTY if ended else ANYTHING)
+    return seq(EMPTY if begun else ANYTHING, inner, end if ended else ANYTHING)
 
 
 class _Reader:
@@ -106,12 +127,18 @@ class _Reader:
         self._text = text
         self._at = 0
         self._depth = 0
+        # What must not be there is what either language would find, not only what both would.
+        self._wide = False
+        self.ahead: list[Part] = []
+        self.never: list[Part] = []
 
     def branches(self) -> list[list[_Item]]:
         """The alternatives of the whole expression; one that is a single group is opened."""
         found = self._alternatives()
         if self._at < len(self._text):
             raise self._error("there is no group that this closes")
+        if (self.ahead or self.never) and len(found) > 1:
+            raise self._error("look-ahead in one of several alternatives cannot be held by a grammar")
         return found
 
     def _alternatives(self) -> list[list[_Item]]:
@@ -123,9 +150,20 @@ class _Reader:
                 found[-1].append(_BEGIN)
             elif self._take("$"):
                 found[-1].append(_END)
+            elif not self._depth and found == [[_BEGIN]] and self._take("(?="):
+                self.ahead.append(self._looked_for(EMPTY))
+            elif not self._depth and found == [[_BEGIN]] and self._take("(?!"):
+                self._wide = True
+                self.never.append(self._looked_for(_LINE_END))
+                self._wide = False
             else:
                 self._item(found)
         return found
+
+    def _looked_for(self, end: Part) -> Part:
+        """The strings that begin with what a look-ahead looks for."""
+        inner = self._group()
+        return _all([each if each[:1] == [_BEGIN] else [_BEGIN, *each] for each in inner], end)
 
     def _item(self, found: list[list[_Item]]) -> None:
         start = self._at
@@ -174,7 +212,7 @@ class _Reader:
         char = self._next()
         match char:
             case ".":
-                return chars(without(ALL_CHARS, _LINE_ENDS))
+                return chars(without(ALL_CHARS, _LINE_ENDS[:1] if self._wide else _LINE_ENDS))
             case "[":
                 return self._class()
             case "\\":
@@ -254,7 +292,8 @@ class _Reader:
         """The characters an escape stands for, and those it could stand for in either language."""
         char = self._next()
         if char in _CLASSES:
-            return _CLASSES[char], _WIDEST[char]
+            both, any_of_them = _CLASSES[char], _WIDEST[char]
+            return (any_of_them, both) if self._wide else (both, any_of_them)
         if char in "123456789" or (char == "k" and not in_class):
             raise self._error("a back reference cannot be held by a grammar")
         if char in "bB" and not in_class:

@@ -124,16 +124,21 @@ def of_length(least: int, most: int | None) -> Part:
 
 
 def of_expressions(
-    expressions: tuple[Part, ...], least: int, most: int | None, name: str, machine: Callable[[Part], Machine]
+    expressions: tuple[Part, ...],
+    excluded: tuple[Part, ...],
+    length: tuple[int, int | None],
+    name: str,
+    machine: Callable[[Part], Machine],
 ) -> tuple[Part, dict[str, Part]]:
-    """A string that satisfies every expression, with the rules it needs, which begin with `name`.
-    `machine` makes automata. Raises TooManyStates."""
-    if len(expressions) == 1:
+    """A string that satisfies every expression and none of the excluded ones, with the rules it needs, which
+    begin with `name`. `machine` makes automata. Raises TooManyStates."""
+    least, most = length
+    if len(expressions) == 1 and not excluded:
         shortest, longest = _lengths(expressions[0])
         fits = most is None or (longest is not None and longest <= most)
         if shortest >= least and fits:
             return seq(QUOTE, _escaped(expressions[0]), QUOTE), {}
-    found = automata.product([machine(each) for each in expressions], least, most)
+    found = automata.product([*map(machine, expressions)], [*map(machine, excluded)], least, most)
     if found is None:
         return NEVER, {}
     classes: dict[Part, str] = {}

@@ -30,7 +30,7 @@ from paddock.prompts.grammar.facts import (
     written_types,
 )
 from paddock.prompts.grammar.gbnf import Part
-from paddock.prompts.grammar.patterns import BadPattern, pattern
+from paddock.prompts.grammar.patterns import BadPattern, Pattern, pattern
 from paddock.prompts.grammar.schema import APPLICATORS, Document, is_keyword, number
 
 #: Steps that reading one schema may take; far beyond what people write, and below a second.
@@ -48,7 +48,7 @@ class Reader:
         self._exclusive: set[tuple[str, ...]] = set()
         self._ways: dict[Node, tuple[Facts, ...]] = {}
         self._under_way: set[Node] = set()
-        self._expressions: dict[str, Part] = {}
+        self._expressions: dict[str, Pattern] = {}
         self._machines: dict[Part, Machine] = {}
         self._budget = Budget()
 
@@ -139,6 +139,7 @@ class Reader:
         types = types_of(found for _, found in schemas)
         if not types:
             return
+        patterns = tuple(self._written_as(schemas)) if "string" in types else ()
         yield Facts(
             way=way,
             types=types,
@@ -151,13 +152,14 @@ class Reader:
             items=tuple(items(pointer, found) for pointer, found in schemas),
             length=amount([found for _, found in schemas], "minItems", "maxItems"),
             unique=any(found.get("uniqueItems", False) for _, found in schemas),
-            expressions=tuple(self._written_as(schemas)) if "string" in types else (),
+            expressions=tuple(part for each in patterns for part in each.held),
+            excluded=tuple(part for each in patterns for part in each.excluded),
             formatted=any("format" in found for _, found in schemas),
             characters=amount([found for _, found in schemas], "minLength", "maxLength"),
             bounds=bounds(schemas, types),
         )
 
-    def _written_as(self, schemas: list[tuple[str, Any]]) -> Iterator[Part]:
+    def _written_as(self, schemas: list[tuple[str, Any]]) -> Iterator[Pattern]:
         seen = set()
         for pointer, found in schemas:
             for keyword in ("pattern", "format"):
@@ -174,7 +176,7 @@ class Reader:
                 ):
                     raise BadSchema(pointer, keyword, f'the format "{text}" is not known here')
 
-    def _expression(self, pointer: str, keyword: str, text: str) -> Part:
+    def _expression(self, pointer: str, keyword: str, text: str) -> Pattern:
         if text not in self._expressions:
             try:
                 self._expressions[text] = pattern(text)
@@ -224,7 +226,8 @@ class Reader:
         if lenient and (facts.formatted or not text.isascii()):
             return True
         try:
-            return all(self.machine(each).matches(text) for each in facts.expressions)
+            held = all(self.machine(each).matches(text) for each in facts.expressions)
+            return held and not any(self.machine(each).matches(text) for each in facts.excluded)
         except TooManyStates:
             raise BadSchema(facts.place, "pattern", "it is too large for a grammar") from None
 
