@@ -119,6 +119,28 @@ def test_any_text_is_a_grammar_or_refused(text: str) -> None:
         Drawing(of_text(f"root ::= {text}"), 1).draw()
 
 
+DOUBLING = "".join(f'x{n} ::= "a" x{n + 1} "b" | "a" x{n + 1} "c"\n' for n in range(30))
+
+
+@pytest.mark.parametrize(
+    "grammar",
+    [
+        'root ::= "a" root "b" | "a" root "c" | "d"',
+        f'root ::= x0\n{DOUBLING}x30 ::= "d"',
+        'root ::= [a-z]+ root "!" | [a-m]+ root "?" | "."',
+    ],
+)
+def test_a_grammar_that_leaves_too_many_ways_open_is_refused(grammar: str) -> None:
+    with pytest.raises(BadGrammar, match="too many ways open"):
+        of_text(grammar)
+
+
+def test_ways_that_are_many_and_do_not_grow_are_no_harm() -> None:
+    words = " | ".join(f'"{number} is a word"' for number in range(3000))
+    assert accepts(f"root ::= ({words})+", "7 is a word2999 is a word")
+    assert accepts('root ::= "(" root ")" | "[" root "]" | [a-z]{0,900}', "([x])")
+
+
 def test_rules_that_nobody_needs_are_left_out() -> None:
     assert of_text('root ::= "a"\nother ::= "b"').text == 'root ::= "a"\n'
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from paddock.errors import BadGrammar
+from paddock.prompts.grammar.ambiguity import is_too_ambiguous
 from paddock.prompts.grammar.gbnf import (
     NEVER,
     ROOT,
@@ -63,6 +64,10 @@ def require_fit(rules: Mapping[str, Part]) -> None:
     if ROOT not in _fixpoint(rules, _ends):
         raise BadGrammar('what "root" describes never ends')
     _require_visitable(rules)
+    if is_too_ambiguous(rules):
+        raise BadGrammar(
+            "it leaves too many ways open at once, which an engine would have to follow side by side"
+        )
 
 
 def _fixpoint(rules: Mapping[str, Part], test: object) -> set[str]:
