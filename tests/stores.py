@@ -67,31 +67,17 @@ def tree(root: Path) -> list[str]:
     return sorted(str(path.relative_to(root)) for path in root.rglob("*"))
 
 
-def add_like_tiny(root: Path, name: str, *layers: tuple[str, bytes | str]) -> None:
-    """Puts the model in the box into the store at `root` once more, with these layers besides."""
-    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
-    assert box.weights is not None
-    Shelf(root).add(name, ("model", box.weights.read_bytes()), *layers)
-
-
-def add_with_template(root: Path, name: str, template: str) -> None:
-    """Puts the model in the box into the store at `root` once more, with this Jinja template, which may not
-    be longer than its own."""
-    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
-    assert box.weights is not None
-    own, other = gguf.read(box.weights).chat_template.encode(), template.encode()
-    content = box.weights.read_bytes()
-    assert content.count(own) == 1
-    assert len(other) <= len(own)
-    Shelf(root).add(name, ("model", content.replace(own, other + b"\n" * (len(own) - len(other)))))
+def boxed() -> tuple[bytes, gguf.Header]:
+    """The weights of the model in the box, and what their header says."""
+    weights = ModelStore(Path("/nonexistent"), builtin.box()).find(ModelName.parse("tiny")).weights
+    assert weights is not None
+    return weights.read_bytes(), gguf.read(weights)
 
 
 def add_variant(root: Path, name: str, *layers: tuple[str, bytes | str], **config: object) -> None:
     """Puts a model with the weights of the one in the box and layers of its own into the store at `root`."""
-    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
-    assert box.weights is not None
     known: dict[str, object] = {"model_format": "gguf", "model_family": "llama"}
-    Shelf(root).add(name, ("model", box.weights.read_bytes()), *layers, config=known | config)
+    Shelf(root).add(name, ("model", boxed()[0]), *layers, config=known | config)
 
 
 def add_endless(root: Path) -> None:
@@ -100,12 +86,10 @@ def add_endless(root: Path) -> None:
     The rows of its embedding that belong to the marks of an end are zero, and so are their scores, since
     the output is computed with the same rows: a greedy answer never chooses them.
     """
-    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
-    assert box.weights is not None
-    header = gguf.read(box.weights)
+    weights, header = boxed()
     ((rows, size),) = (pair for pair in header.sizes() if pair[0].name == "token_embd.weight")
     width = size // rows.shape[1]  # a row of them; numbers are packed along it
-    content = bytearray(box.weights.read_bytes())
+    content = bytearray(weights)
     for mark in ("eos", "eot", "bos"):
         number = header.metadata[f"tokenizer.ggml.{mark}_token_id"]
         assert isinstance(number, int)
@@ -116,9 +100,7 @@ def add_endless(root: Path) -> None:
 
 def add_speaking(root: Path, name: str, template: str) -> None:
     """Puts the model in the box into the store at `root` as `name`, with another chat template."""
-    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
-    assert box.weights is not None
-    content = box.weights.read_bytes()
+    content = boxed()[0]
     key = b"tokenizer.chat_template" + struct.pack("<I", 8)  # a string
     start = content.index(key) + len(key)
     (length,) = struct.unpack_from("<Q", content, start)
@@ -140,11 +122,8 @@ def add_seeing(
     """Puts a model into the store at `root`: the one in the box, with a projector beside it."""
     from projectors import write_projector
 
-    box = ModelStore(root, builtin.box()).find(ModelName.parse("tiny"))
-    assert box.weights is not None
-    width = gguf.read(box.weights).embedding_length
+    weights, header = boxed()
     root.mkdir(parents=True, exist_ok=True)
-    file = write_projector(root / "projector.gguf", width, sees=sees, hears=hears)
-    weights = box.weights.read_bytes()
+    file = write_projector(root / "projector.gguf", header.embedding_length, sees=sees, hears=hears)
     Shelf(root).add(name, ("model", weights), ("projector", file.read_bytes()), *layers, config=config)
     file.unlink()

@@ -10,7 +10,7 @@ import pytest
 
 from calls import Answer, post
 from conftest import RunningServer
-from stores import add_like_tiny, add_with_template
+from stores import add_speaking, add_variant
 
 KNOWN: list[dict[str, Any]] = json.loads(
     (Path(__file__).parent.parent / "models/tiny/known.json").read_text(encoding="utf-8")
@@ -222,7 +222,7 @@ def test_a_prompt_that_was_read_before_counts_as_much_as_a_new_one(server: Runni
 
 def test_a_models_own_system_prompt_and_messages_come_first(server: RunningServer) -> None:
     turns = [{"role": "user", "content": "Who was it?"}, {"role": "assistant", "content": "It was Bo."}]
-    add_like_tiny(server.store, "furnished", ("system", "You are Ada."), ("messages", json.dumps(turns)))
+    add_variant(server.store, "furnished", ("system", "You are Ada."), ("messages", json.dumps(turns)))
     question, other = {"role": "user", "content": "And now?"}, {"role": "system", "content": "You are Eve."}
 
     def places(text: str) -> list[int]:
@@ -295,7 +295,7 @@ def effortful(server: RunningServer) -> str:
         "{%- for m in messages %}{{ m.content }}{% endfor %}"
         "|{{ enable_thinking }}|{{ reasoning_effort }}|{# <think> </think> #}"
     )
-    add_with_template(server.store, "effortful", template)
+    add_speaking(server.store, "effortful", template)
     return "effortful"
 
 
@@ -337,7 +337,7 @@ def test_other_ways_to_think_are_refused_in_the_documented_words(
 
 
 def test_a_model_that_cannot_think_refuses_to_and_does_not_mind_not_to(server: RunningServer) -> None:
-    add_with_template(server.store, "plain", "{% for m in messages %}{{ m.content }}{% endfor %}")
+    add_speaking(server.store, "plain", "{% for m in messages %}{{ m.content }}{% endfor %}")
     for path, asked in (
         ("/api/generate", {"prompt": "Hi"}),
         ("/api/generate", {"prompt": "Hi", "raw": True}),
@@ -351,7 +351,7 @@ def test_a_model_that_cannot_think_refuses_to_and_does_not_mind_not_to(server: R
 
 
 def test_of_families_whose_older_files_cannot_think_one_is_told_to_pull_again(server: RunningServer) -> None:
-    add_with_template(server.store, "deepseek-r1", "{% for m in messages %}{{ m.content }}{% endfor %}")
+    add_speaking(server.store, "deepseek-r1", "{% for m in messages %}{{ m.content }}{% endfor %}")
     answer = post(server.url, "/api/generate", model="deepseek-r1", prompt="Hi", think=True)
     assert (answer.status, answer.json["error"]) == (
         400,

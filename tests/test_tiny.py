@@ -6,10 +6,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from models.tiny import generate
+from models.tiny.conversation import Conversation, segments
 
 from calls import post
 from conftest import RunningServer
@@ -46,6 +50,45 @@ def test_it_answers_what_it_learnt(server: RunningServer, known: dict[str, Any])
 def test_every_behaviour_has_a_known_answer() -> None:
     assert len({known["behaviour"] for known in KNOWN}) >= 14
     assert len(KNOWN) >= 35
+
+
+WRITERS = (
+    generate.single,
+    generate.several,
+    generate.recalling,
+    generate.renamed,
+    generate.reading,
+    generate.calling,
+    generate.choosing,
+)
+
+
+def trained_on(made: Conversation) -> str:
+    """What training shows the model before the answer that it has to write."""
+    own = 2 if made.thought is None else 3  # thought, answer, line break
+    return "".join(piece.text for piece in segments(made)[:-own])
+
+
+def test_both_of_its_templates_make_the_prompts_it_was_trained_on(
+    serve: Callable[..., RunningServer],
+) -> None:
+    servers = {"go-template": serve(OLLAMA_GO_TEMPLATE="1"), "jinja": serve(OLLAMA_GO_TEMPLATE="0")}
+    rng = Random("templates")
+    for writer in WRITERS * 6:
+        made = writer(rng)
+        asked = {
+            "messages": made.messages[:-1],
+            "tools": made.tools,
+            "think": made.thought is not None,
+            "stream": False,
+            "_debug_render_only": True,
+        }
+        for renderer, server in servers.items():
+            answer = post(server.url, "/api/chat", model="tiny", **asked)
+            assert answer.status == 200, answer.body
+            assert answer.json["_debug_info"]["rendered_template"] == trained_on(made), renderer
+    for renderer, server in servers.items():
+        assert post(server.url, "/api/show", model="tiny").json["paddock"]["renderer"] == renderer
 
 
 def test_it_is_small_and_its_licence_and_name_are_its_own() -> None:

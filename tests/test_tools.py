@@ -14,7 +14,7 @@ import pytest
 
 from calls import Answer, post
 from conftest import RunningServer
-from stores import add_speaking
+from stores import add_speaking, boxed
 
 WEATHER = {
     "type": "function",
@@ -291,7 +291,7 @@ def test_gpt_oss_is_told_how_hard_to_think(server: RunningServer) -> None:
 @pytest.fixture(scope="module")
 def odd(server: RunningServer) -> str:
     """The template of the model in the box, with its marks spelled so that they are not recognised."""
-    template = str(post(server.url, "/api/show", model="tiny").json["template"])
+    template = boxed()[1].chat_template
     for mark in ("<tool_call>", "</tool_call>"):
         template = template.replace(mark, f"{mark[:4]}' + '{mark[4:]}")
     assert "l_call>" in template
@@ -358,7 +358,7 @@ def paddock(server: RunningServer, *arguments: str) -> str:
 
 def test_show_names_the_renderer_and_the_splitter(server: RunningServer) -> None:
     shown = post(server.url, "/api/show", model="tiny").json
-    assert shown["paddock"] == {"renderer": "jinja", "splitter": "hermes, thinking"}
+    assert shown["paddock"] == {"renderer": "go-template", "splitter": "hermes, thinking"}
     assert "tools" in shown["capabilities"]
     assert re.search(r"splitter +hermes, thinking", paddock(server, "show", "tiny"))
 

@@ -44,7 +44,7 @@ def prompt_of(conversation: Conversation) -> str:
     """Our own rendering up to where the model has to write: before the last pieces that are its own."""
     pieces = segments(conversation)
     written = 2 if conversation.thought is None else 3  # thought, answer, line break
-    return "".join(text for text, _ in pieces[:-written])
+    return "".join(piece.text for piece in pieces[:-written])
 
 
 def conversations(seed: int) -> list[Conversation]:
@@ -78,7 +78,7 @@ def check_template(engine: Engine) -> int:
 
 def check_tokens(engine: Engine, words: Tokenizer) -> int:
     """Raise on the first text that the two tokenizers read differently; returns how many were compared."""
-    texts = [*ODD_TEXTS, *("".join(text for text, _ in segments(made)) for made in conversations(1))]
+    texts = [*ODD_TEXTS, *("".join(piece.text for piece in segments(made)) for made in conversations(1))]
     for text in texts:
         ours, theirs = words.encode(text, add_special_tokens=False).ids, engine.tokens(text)
         if ours != theirs:

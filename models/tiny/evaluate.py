@@ -69,7 +69,7 @@ def check_wording(asked: list[Case]) -> None:
 
 
 def _training_turns() -> set[str]:
-    turn = re.compile(r"<\|im_start\|>user\n(.*?)<\|im_end\|>", re.DOTALL)
+    turn = re.compile(r"<\|im_start\|>user\n(.*?)(?:\n\nTools:\n.*?)?<\|im_end\|>", re.DOTALL)
     return {found for text in generate.texts(-1, TEXTS_SEARCHED) for found in turn.findall(text)}
 
 

@@ -117,32 +117,31 @@ def shouting(rng: Random) -> Conversation:
     return written(rng, [skills.shoutable(rng, name) for _ in range(rng.choice((1, 1, 1, 2)))], system)
 
 
-def reading(rng: Random, most: int = 7) -> Conversation:
-    system, turns = memory.read(rng, rng.randint(1, most))
+def reading(rng: Random, most: int = 7, owned: bool = False) -> Conversation:
+    """Questions about a passage; `owned` marks whose its values are."""
+    system, turns = memory.read(rng, rng.randint(1, most), owned)
     if rng.random() < 0.1:
         turns.insert(0 if rng.random() < 0.5 else len(turns), short(rng))
     return written(rng, turns, system or neutral(rng, 0.08))
 
 
 def calling(rng: Random) -> Conversation:
-    """Tools at hand: one is called, or its result is passed on, or none fits."""
+    """Tools at hand: one is called, or its result is passed on, or none fits. No other would do as well."""
     wanted = toolbox.request(rng)
-    kind = rng.random()
-    tools = toolbox.other_tools(rng, [wanted.tool], rng.choice((0, 0, 1, 2, 3)))
-    return with_tools(rng, wanted, tools, kind)
+    return with_tools(rng, wanted, toolbox.among(rng, wanted, rng.choice((0, 0, 1, 1, 2, 3))), rng.random())
 
 
 def choosing(rng: Random) -> Conversation:
     """The same with a choice to make: there are always other tools, and mostly one has to be called."""
     wanted = toolbox.request(rng)
-    tools = toolbox.other_tools(rng, [wanted.tool], 3, least=1)
-    return with_tools(rng, wanted, tools, rng.random() * 0.7)
-
-
-def choosing_well(rng: Random) -> Conversation:
-    """The same, and no other tool would do as well."""
-    wanted = toolbox.request(rng)
     return with_tools(rng, wanted, toolbox.among(rng, wanted, rng.randint(1, 3)), rng.random() * 0.7)
+
+
+def matching(rng: Random) -> Conversation:
+    """A choice and nothing else, short enough for the first stage."""
+    wanted = toolbox.request(rng)
+    messages = [{"role": "user", "content": wanted.asked}, toolbox.tool_call(wanted.name, wanted.arguments)]
+    return Conversation(messages, toolbox.among(rng, wanted, 1))
 
 
 def with_tools(rng: Random, wanted: toolbox.Request, tools: list[Message], kind: float) -> Conversation:
@@ -182,7 +181,7 @@ _WITHOUT_TOOL: tuple[tuple[float, skills.Maker], ...] = (
 
 def completing(rng: Random) -> list[Segment]:
     made = middle.hole(rng)
-    return [(made.prompt(), False), (made.middle + "<|endoftext|>", True)]
+    return [Segment(made.prompt()), Segment(made.middle + "<|endoftext|>", ours=True)]
 
 
 def echoing(rng: Random) -> list[Segment]:
@@ -191,18 +190,18 @@ def echoing(rng: Random) -> list[Segment]:
     gap = rng.choice((" ", "\n", ", "))
     text = gap.join(words)
     if rng.random() < 0.5:
-        return [(f"{text}\n", False), (f"{text}<|endoftext|>", True)]
+        return [Segment(f"{text}\n"), Segment(f"{text}<|endoftext|>", ours=True)]
     lines = [
         f"{world.new_name(rng)}{rng.choice((': ', ' = ', ' is '))}{world.any_word(rng)}"
         for _ in range(rng.randint(2, 9))
     ]
     again = rng.sample(lines, rng.randint(1, len(lines)))
-    pieces: list[Segment] = [("\n".join(lines) + "\n\n", False)]
+    pieces = [Segment("\n".join(lines) + "\n\n")]
     for line in again:
         for sign in (": ", " = ", " is "):
             if sign in line:
                 key, value = line.split(sign, 1)
-                pieces += [(f"{key}{sign}", False), (f"{value}\n", True)]
+                pieces += [Segment(f"{key}{sign}"), Segment(f"{value}\n", ours=True)]
                 break
     return pieces
 
@@ -226,7 +225,11 @@ def long_reading(rng: Random) -> Conversation:
 
 Writer = Callable[[Random], Conversation | list[Segment]]
 
-FIRST_MIX: tuple[tuple[float, Writer], ...] = ((50, echoing), (50, lambda rng: reading(rng, 2)))
+FIRST_MIX: tuple[tuple[float, Writer], ...] = (
+    (35, echoing),
+    (35, lambda rng: reading(rng, 2)),
+    (30, matching),
+)
 MIX: tuple[tuple[float, Writer], ...] = (
     (26, single),
     (4, several),
@@ -234,34 +237,32 @@ MIX: tuple[tuple[float, Writer], ...] = (
     (5, renamed),
     (6, shouting),
     (24, lambda rng: reading(rng, 4)),
-    (18, calling),
+    (8, calling),
+    (18, choosing),
     (8, completing),
     (4, echoing),
 )
 MIX_LAST: tuple[tuple[float, Writer], ...] = (
-    (40, single_last),
+    (38, single_last),
     (2, several),
     (9, recalling),
     (4, renamed),
     (5, shouting),
     (26, reading),
-    (24, calling),
+    (8, calling),
+    (20, choosing),
     (9, completing),
 )
-MIX_CHOOSING: tuple[tuple[float, Writer], ...] = (
-    (34, single_last),
-    (2, several),
-    (6, recalling),
-    (4, renamed),
-    (6, shouting),
-    (22, reading),
-    (26, choosing),
+MIX_READING: tuple[tuple[float, Writer], ...] = (
+    (20, single_last),
+    (1, several),
+    (5, recalling),
+    (3, renamed),
+    (3, shouting),
+    (50, lambda rng: reading(rng, owned=True)),
     (4, calling),
-    (9, completing),
-)
-MIX_ENDING: tuple[tuple[float, Writer], ...] = (
-    *(pair for pair in MIX_CHOOSING if pair[1] is not choosing),
-    (26, choosing_well),
+    (10, choosing),
+    (4, completing),
 )
 LONG_MIX: tuple[tuple[float, Writer], ...] = (
     *((weight * 0.6, writer) for weight, writer in MIX_LAST),
@@ -280,7 +281,7 @@ def texts(seed: int, count: int) -> Iterator[str]:
     """What the tokenizer learns from."""
     rng = Random(f"{seed}/tokenizer")
     for _ in range(count):
-        yield "".join(text for text, _ in document(rng))
+        yield "".join(piece.text for piece in document(rng))
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 
-from models.tiny import world
+from models.tiny import conversation, world
 from models.tiny.skills import Exchange, as_typed
 
 Value = Callable[[Random], str]
@@ -355,7 +355,7 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + "."
 
 
-def passage(rng: Random, facts: int) -> Passage:
+def passage(rng: Random, facts: int, owned: bool = False) -> Passage:
     """`facts` sentences about a few people and places; no two answer the same question.
 
     The answer is the sentence itself. Found that way, the value only has to be copied after the words that
@@ -380,7 +380,8 @@ def passage(rng: Random, facts: int) -> Passage:
         way = rng.choice(shared[which].told)
         if way.startswith("{1}") and rng.random() < 0.7:  # hard to find from behind, and seldom asked for
             way = shared[which].told[0]
-        fact = sentence(way.format(name, value))
+        marked = conversation.owned(name, value) if owned and not way.startswith("{1}") else value
+        fact = sentence(way.format(name, marked))
         told.append(fact)
         pairs.append((rng.choice(shared[which].asked).format(name), fact))
         if rng.random() < 0.06:
@@ -395,9 +396,9 @@ def question(rng: Random, text: str, inside: bool = False) -> str:
     return (text if inside else text[:1].upper() + text[1:]) + ("?" if rng.random() < 0.85 else "")
 
 
-def read(rng: Random, facts: int) -> tuple[str | None, list[Exchange]]:
+def read(rng: Random, facts: int, owned: bool = False) -> tuple[str | None, list[Exchange]]:
     """A passage in the question or in the system prompt, and one to three questions about it."""
-    made = passage(rng, facts)
+    made = passage(rng, facts, owned)
     chosen = rng.sample(made.pairs, min(len(made.pairs), rng.choice((1, 1, 1, 2, 3))))
     turns = [Exchange(question(rng, asked), answer) for asked, answer in chosen]
     if rng.random() < 0.15:

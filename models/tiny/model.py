@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 STEADY = 0.16  # eight times what other channels of the embedding start with
+EARLY = 4  # blocks after which the model must know which tool fits
 SHARP_PAIRS = 6
 SHARPNESS = 0.8
 
@@ -151,10 +152,17 @@ class Tiny(nn.Module):
             queries[0 : 2 * SHARP_PAIRS : 2, 0] = SHARPNESS * torch.cos(angles * distance)
             queries[1 : 2 * SHARP_PAIRS : 2, 0] = -SHARPNESS * torch.sin(angles * distance)
 
-    def forward(self, tokens: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
-        """Scores for the positions that `wanted` marks: most tokens of a batch teach nothing."""
+    def forward(self, tokens: Tensor, mask: Tensor, wanted: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:
+        """Scores for the positions that `wanted` marks (most tokens of a batch teach nothing), and for those
+        that `judged` marks, read off early: what is known there the last blocks can look up."""
         x = self.embedding(tokens)
         turn = rotations(self.shape, tokens.shape[1])
-        for block in self.blocks:
+        for block in self.blocks[:EARLY]:
             x = block(x, turn, mask)
-        return functional.linear(self.norm(x[wanted]), self.embedding.weight)
+        known = x[judged]
+        for block in self.blocks[EARLY:]:
+            x = block(x, turn, mask)
+        return self._scores(x[wanted]), self._scores(known)
+
+    def _scores(self, x: Tensor) -> Tensor:
+        return functional.linear(self.norm(x), self.embedding.weight)

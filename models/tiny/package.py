@@ -22,6 +22,7 @@ from models.tiny.engine import running
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BOX = CHECKOUT / "src" / "paddock" / "store" / "box"
+GO_TEMPLATE = Path(__file__).with_name("template.gotmpl")
 MANIFEST = Path("manifests/registry.ollama.ai/library/tiny/latest")
 LARGEST = 12 * 1000 * 1000
 PARAMETERS = {"temperature": 0}
@@ -84,6 +85,7 @@ def fill(box: Path, model: Path, license_text: str) -> Path:
     weights = add_blob(box, _LAYER + "model", model.read_bytes())
     layers = [
         weights,
+        add_blob(box, _LAYER + "template", GO_TEMPLATE.read_bytes()),
         add_blob(box, _LAYER + "license", license_text.encode()),
         add_blob(box, _LAYER + "params", encode(PARAMETERS)),
     ]

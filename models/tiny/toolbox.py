@@ -59,6 +59,10 @@ class Subject:
     )
 
 
+NOUN = "{noun}"
+#: How often a subject gets a noun that no list holds: the tool is then found by the word alone.
+STRANGE = 0.3
+
 _CITY = ("city", "location", "place", "town")
 _WHAT = ("query", "text", "q", "term", "name")
 
@@ -74,13 +78,12 @@ SUBJECTS: tuple[Subject, ...] = (
              "will it rain in {0}",
              "is it sunny in {0}", "what is the weather like in {0} right now",
              "do I need an umbrella in {0}",
-             "give me the forecast for {0}", "how warm is it in {0}", "is it cold in {0}",
-             "check the weather in {0}")),
+             "give me the forecast for {0}", "check the weather in {0}")),
     Subject(("temperature", "current_temperature"), ((_CITY, "string", place),),
             ("what is the temperature in {0}", "what temperature does {0} have",
             "which temperature is it in {0}", "how hot is it in {0}", "how many degrees is it in {0}",
             "temperature in {0}",
-             "tell me the temperature in {0}", "how cold is it in {0}")),
+             "tell me the temperature in {0}", "how cold is it in {0}", "how warm is it in {0}")),
     Subject(("time", "current_time", "local_time", "clock"), ((("city", "location", "timezone", "zone"),
     "string", place),),
             ("what time is it in {0}", "what's the time in {0}", "what time is it now in {0}",
@@ -194,6 +197,7 @@ class Request:
     arguments: dict[str, Any]
     subject: Subject
     noun: str
+    named: bool  # the question says the noun
 
     @property
     def name(self) -> str:
@@ -201,9 +205,13 @@ class Request:
 
     def serves(self, noun: str) -> bool:
         """Whether a question about `noun` could as well be put to this tool."""
-        if any("{noun}" in way for way in self.subject.asked):
+        if any(NOUN in way for way in self.subject.asked):
             return noun == self.noun
         return noun in self.subject.nouns
+
+    def leaves(self, other: Request) -> bool:
+        """Whether this question cannot be meant for `other`."""
+        return not other.serves(self.noun) and (self.named or other.subject is not self.subject)
 
 
 def describe(name: str, text: str, keys: dict[str, str]) -> Message:
@@ -236,14 +244,18 @@ def tool_name(rng: Random, subject: Subject, noun: str) -> str:
 def request(rng: Random) -> Request:
     """Something wanted for which there is a tool."""
     subject = rng.choice(SUBJECTS[:3]) if rng.random() < 0.2 else rng.choice(SUBJECTS)
-    noun = rng.choice(subject.nouns)
+    noun, ways = rng.choice(subject.nouns), subject.asked
+    naming = tuple(way for way in subject.asked if NOUN in way)
+    if naming and rng.random() < STRANGE:
+        noun, ways = rng.choice((world.plain_word, world.made_up))(rng), naming
     keys = [
         (rng.choice(names) if rng.random() < 0.9 else world.made_up(rng), kind, value)
         for names, kind, value in subject.keys
     ]
     keys = list({key: (key, kind, value) for key, kind, value in keys}.values())
     values = [value(rng) for _, _, value in subject.keys]
-    asked = rng.choice(subject.asked).format(*values, noun=noun.replace("_", " "))
+    way = rng.choice(ways)
+    asked = way.format(*values, noun=noun.replace("_", " "))
     text = rng.choice(subject.said).format(noun.replace("_", " "))
     if rng.random() < 0.4:
         text += rng.choice(
@@ -261,19 +273,7 @@ def request(rng: Random) -> Request:
         key: value
         for (key, _, _), value in sorted(zip(keys, values, strict=False), key=lambda pair: pair[0][0])
     }
-    return Request(tool, as_typed(rng, asked), arguments, subject, noun)
-
-
-def other_tools(rng: Random, wanted: list[Message], most: int, least: int = 0) -> list[Message]:
-    """The wanted tools among `least` to `most` others, in any order, no name twice."""
-    by_name = {
-        tool["function"]["name"]: tool
-        for tool in (request(rng).tool for _ in range(rng.randint(least, most)))
-    }
-    by_name.update({tool["function"]["name"]: tool for tool in wanted})
-    tools = list(by_name.values())
-    rng.shuffle(tools)
-    return tools
+    return Request(tool, as_typed(rng, asked), arguments, subject, noun, NOUN in way)
 
 
 def among(rng: Random, wanted: Request, count: int) -> list[Message]:
@@ -281,7 +281,7 @@ def among(rng: Random, wanted: Request, count: int) -> list[Message]:
     by_name = {wanted.name: wanted.tool}
     while len(by_name) <= count:
         other = request(rng)
-        if not other.serves(wanted.noun):
+        if wanted.leaves(other):
             by_name.setdefault(other.name, other.tool)
     tools = list(by_name.values())
     rng.shuffle(tools)

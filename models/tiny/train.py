@@ -16,7 +16,6 @@ import multiprocessing
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from multiprocessing.context import SpawnContext
 from pathlib import Path
 from random import Random
@@ -49,21 +48,21 @@ class Stage:
     mix: tuple[tuple[float, generate.Writer], ...]
 
 
-# Copying first, while it is all there is to learn; then everything, the slow things more often after a while;
-# late, long texts, so that the model has seen positions far beyond the first 256.
+# Copying and choosing first, while they are all there is to learn; then everything, the slow things more
+# often after a while; late, long texts, so that the model has seen positions far beyond the first 256.
 STAGES = (
     Stage("copying", 400, 8, 128, generate.FIRST_MIX),
     Stage("everything", 600, 4, 256, generate.MIX),
-    Stage("slow things", 2200, 4, 256, generate.MIX_LAST),
-    Stage("choosing", 1050, 4, 256, generate.MIX_CHOOSING),
+    Stage("slow things", 3250, 4, 256, generate.MIX_LAST),
     Stage("long", 350, 1, 1024, generate.LONG_MIX),
-    Stage("choosing well", 400, 4, 256, generate.MIX_ENDING),
+    Stage("slow things again", 400, 4, 256, generate.MIX_LAST),
+    Stage("reading", 1200, 4, 256, generate.MIX_READING),
+    Stage("long again", 400, 1, 1024, generate.LONG_MIX),
 )
 TOTAL = sum(stage.steps for stage in STAGES)
 WARM_UP = 60
-#: Full until the first step here, then straight from each share to the next one: down, level while the new
-#: mix is learnt, down to nothing.
-FALL = ((2300, 1.0), (3200, 1000 / 1900), (3900, 1000 / 1900), (5000, 0.0))
+#: From a step to a step straight down to nothing, from a share of the full rate: what comes before is full.
+FALLS = ((2300, 5000, 1.0), (5000, 6200, 0.7), (6200, 6600, 0.35))
 MATRIX_RATE = 0.02
 OTHER_RATE = 0.003
 
@@ -74,6 +73,8 @@ class Batch:
     mask: Tensor
     wanted: Tensor
     targets: Tensor
+    judged: Tensor
+    verdicts: Tensor
 
 
 def stage_of(step: int) -> Stage:
@@ -85,28 +86,42 @@ def stage_of(step: int) -> Stage:
 
 
 def rate(step: int) -> float:
-    """Share of the full learning rate: a short rise, a plateau, the way down that FALL draws."""
-    for (begin, high), (end, low) in pairwise(FALL):
-        if begin <= step < end:
-            return high + (low - high) * (step - begin) / (end - begin)
-    return min(1.0, (step + 1) / WARM_UP)
+    """Share of the full learning rate: a short rise, a plateau, a straight way down, and down again."""
+    begin, end, share = next(fall for fall in FALLS if step < fall[1])
+    return min(1.0, (step + 1) / WARM_UP, share * (end - step) / (end - begin))
 
 
-def encode(words: Tokenizer, pieces: list[Segment]) -> tuple[list[int], list[bool]]:
-    """Tokens, and which of them the model must learn to write."""
-    tokens: list[int] = []
-    learnt: list[bool] = []
-    for text, ours in pieces:
+@dataclass(frozen=True)
+class Document:
+    """Tokens; for each what the model must write after it; and for each what it must know there."""
+
+    tokens: list[int]
+    after: list[int]
+    verdicts: list[int]
+
+    def cut(self, length: int) -> Document:
+        return Document(self.tokens[:length], self.after[:length], self.verdicts[:length])
+
+
+def encode(words: Tokenizer, pieces: list[Segment]) -> Document:
+    """A document does not begin with the model's own."""
+    made = Document([], [], [])
+    for text, ours, known in pieces:
         numbers = words.encode(text, add_special_tokens=False).ids
-        tokens += numbers
-        learnt += [ours] * len(numbers)
-    return tokens, learnt
+        last, nothing = len(made.tokens) - 1, [IGNORED] * len(numbers)
+        made.tokens.extend(numbers)
+        made.after.extend(nothing)
+        made.verdicts.extend(nothing)
+        if ours:
+            made.after[last : last + len(numbers)] = numbers
+        if known:  # where it is read, or where it is about to be written
+            made.verdicts[last if ours else last + 1] = words.encode(known, add_special_tokens=False).ids[0]
+    return made
 
 
-def documents(words: Tokenizer, rng: Random, stage: Stage) -> Iterator[tuple[list[int], list[bool]]]:
+def documents(words: Tokenizer, rng: Random, stage: Stage) -> Iterator[Document]:
     while True:
-        tokens, learnt = encode(words, generate.document(rng, stage.mix))
-        yield tokens[: stage.length + 1], learnt[: stage.length + 1]
+        yield encode(words, generate.document(rng, stage.mix)).cut(stage.length + 1)
 
 
 def batch(words: Tokenizer, seed: int, step: int, part: int) -> Batch:
@@ -114,11 +129,12 @@ def batch(words: Tokenizer, seed: int, step: int, part: int) -> Batch:
     stage = stage_of(step)
     tokens = torch.zeros(stage.rows, stage.length, dtype=torch.long)
     targets = torch.full((stage.rows, stage.length), IGNORED)
+    verdicts = torch.full((stage.rows, stage.length), IGNORED)
     owner = torch.zeros(stage.rows, stage.length, dtype=torch.long)
     used = [0] * stage.rows
     refused = 0
-    for number, (told, learnt) in enumerate(documents(words, Random(f"{seed}/{step}/{part}"), stage), 1):
-        size = len(told) - 1
+    for number, made in enumerate(documents(words, Random(f"{seed}/{step}/{part}"), stage), 1):
+        size = len(made.tokens) - 1
         row = next((row for row in range(stage.rows) if used[row] + size <= stage.length), None)
         if row is None:
             refused += 1
@@ -126,16 +142,15 @@ def batch(words: Tokenizer, seed: int, step: int, part: int) -> Batch:
                 break
             continue
         place = slice(used[row], used[row] + size)
-        tokens[row, place] = torch.tensor(told[:-1])
-        targets[row, place] = torch.tensor(
-            [token if ours else IGNORED for token, ours in zip(told[1:], learnt[1:], strict=True)]
-        )
+        tokens[row, place] = torch.tensor(made.tokens[:-1])
+        targets[row, place] = torch.tensor(made.after[:-1])
+        verdicts[row, place] = torch.tensor(made.verdicts[:-1])
         owner[row, place] = number
         used[row] += size
     seen = (owner[:, :, None] == owner[:, None, :]).tril()[:, None]
     mask = torch.zeros(seen.shape, dtype=torch.bfloat16).masked_fill(~seen, float("-inf"))
-    wanted = targets != IGNORED
-    return Batch(tokens, mask, wanted, targets[wanted])
+    wanted, judged = targets != IGNORED, verdicts != IGNORED
+    return Batch(tokens, mask, wanted, targets[wanted], judged, verdicts[judged])
 
 
 def _is_inner(name: str, weight: Tensor) -> bool:
@@ -151,12 +166,13 @@ def others(model: Tiny) -> list[Tensor]:
 
 
 def learn_part(model: Tiny, given: Batch) -> float:
-    """Leave a part's gradient on the weights; returns its loss."""
+    """Leave a part's gradient on the weights; returns its loss. Whatever is asked counts alike."""
     for weight in model.parameters():
         weight.grad = None
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        scores = model(given.tokens, given.mask, given.wanted)
-    loss = functional.cross_entropy(scores.float(), given.targets)
+        scores, known = model(given.tokens, given.mask, given.wanted, given.judged)
+    scores, targets = torch.cat((scores, known)), torch.cat((given.targets, given.verdicts))
+    loss = functional.cross_entropy(scores.float(), targets)
     loss.backward()  # type: ignore[no-untyped-call]
     return float(loss.detach())
 
